@@ -1,0 +1,247 @@
+#include "base/json.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *alc_malloc(void *context, size_t size)
+{
+    return arena_alloc(context, size);
+}
+
+static void *alc_realloc(void *context, void *piece, size_t old_size, size_t size)
+{
+    return arena_grow(context, piece, old_size, size);
+}
+
+static void alc_free(void *context, void *piece)
+{
+    (void)context;
+    (void)piece;
+}
+
+/* Where byte `position` of the text stands, both from 1; columns count characters. */
+static void locate(const char *bytes, size_t length, size_t position, size_t *line, size_t *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0; i < position && i < length; i++) {
+        if (bytes[i] == '\n') {
+            ++*line;
+            *column = 1;
+        } else if (((unsigned char)bytes[i] & 0xC0) != 0x80) {
+            ++*column;
+        }
+    }
+}
+
+static yyjson_doc *fail_at(const char *bytes, size_t length, size_t position, const char *what,
+                           struct error *err)
+{
+    size_t line, column;
+    locate(bytes, length, position, &line, &column);
+    error_set(err, ERR_BAD_JSON, "invalid JSON at line %zu column %zu: %s", line, column, what);
+    return NULL;
+}
+
+/* The byte where nesting passes the limit, or `length`. Runs before the parser, whose values would take 16 bytes for
+ * each bracket, and so that everything after may recurse. */
+static size_t find_too_deep(const char *bytes, size_t length, unsigned max_depth)
+{
+    unsigned depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = bytes[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > max_depth)
+                return i;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        }
+    }
+    return length;
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+    yyjson_val *a = *(yyjson_val *const *)left, *b = *(yyjson_val *const *)right;
+    size_t a_length = yyjson_get_len(a), b_length = yyjson_get_len(b);
+    if (a_length != b_length)
+        return a_length < b_length ? -1 : 1;
+    return memcmp(yyjson_get_str(a), yyjson_get_str(b), a_length);
+}
+
+/* The first key that an object below `value` has twice, in *duplicate; false when there is no memory to look. */
+static bool find_duplicate_key(yyjson_val *value, yyjson_val **duplicate, struct arena *arena)
+{
+    size_t index, count;
+    yyjson_val *key, *child;
+    if (yyjson_is_arr(value)) {
+        yyjson_arr_foreach(value, index, count, child)
+        {
+            if (yyjson_is_ctn(child) && (!find_duplicate_key(child, duplicate, arena) || *duplicate))
+                return *duplicate != NULL;
+        }
+        return true;
+    }
+    size_t keys = yyjson_obj_size(value);
+    yyjson_val **sorted = arena_alloc(arena, keys * sizeof *sorted);
+    if (!sorted)
+        return false;
+    yyjson_obj_foreach(value, index, count, key, child)
+    {
+        sorted[index] = key;
+        if (yyjson_is_ctn(child) && (!find_duplicate_key(child, duplicate, arena) || *duplicate))
+            return *duplicate != NULL;
+    }
+    qsort(sorted, keys, sizeof *sorted, compare_keys);
+    for (size_t i = 1; i < keys && !*duplicate; i++)
+        if (compare_keys(&sorted[i - 1], &sorted[i]) == 0)
+            *duplicate = sorted[i];
+    return true;
+}
+
+yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, struct arena *arena,
+                      struct error *err)
+{
+    size_t deep = find_too_deep(bytes, length, max_depth);
+    if (deep < length) {
+        char what[64];
+        snprintf(what, sizeof what, "nested deeper than %u levels", max_depth);
+        return fail_at(bytes, length, deep, what, err);
+    }
+    if (length == 0)
+        return fail_at(bytes, length, 0, "the text is empty", err);
+    const yyjson_alc allocator = {alc_malloc, alc_realloc, alc_free, arena};
+    yyjson_read_err problem;
+    /* Without YYJSON_READ_INSITU the parser copies the text, so the cast never writes. */
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)bytes, length, YYJSON_READ_NOFLAG, &allocator, &problem);
+    if (!doc) {
+        if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) {
+            error_set(err, ERR_NO_MEMORY, "no memory to parse %zu bytes of JSON", length);
+            return NULL;
+        }
+        return fail_at(bytes, length, problem.pos, problem.msg, err);
+    }
+    yyjson_val *root = yyjson_doc_get_root(doc), *duplicate = NULL;
+    if (yyjson_is_ctn(root) && !find_duplicate_key(root, &duplicate, arena)) {
+        error_set(err, ERR_NO_MEMORY, "no memory to check %zu bytes of JSON", length);
+        return NULL;
+    }
+    if (duplicate) {
+        error_set(err, ERR_BAD_JSON, "invalid JSON: the key \"%.100s\" stands twice in one object",
+                  yyjson_get_str(duplicate));
+        return NULL;
+    }
+    return doc;
+}
+
+/* The length of the valid UTF-8 sequence at text[0..left), or 0 (RFC 3629, 4). */
+static size_t utf8_sequence(const unsigned char *text, size_t left)
+{
+    unsigned char lead = text[0];
+    if (lead < 0x80)
+        return 1;
+    size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+    if (lead < 0xC2 || lead > 0xF4 || left < length)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xC0) != 0x80)
+            return 0;
+    if ((lead == 0xE0 && text[1] < 0xA0) || (lead == 0xED && text[1] > 0x9F) || (lead == 0xF0 && text[1] < 0x90) ||
+        (lead == 0xF4 && text[1] > 0x8F))
+        return 0;
+    return length;
+}
+
+static void put_escape(struct buf *out, unsigned char c)
+{
+    switch (c) {
+    case '"':
+        buf_puts(out, "\\\"");
+        break;
+    case '\\':
+        buf_puts(out, "\\\\");
+        break;
+    case '\n':
+        buf_puts(out, "\\n");
+        break;
+    case '\r':
+        buf_puts(out, "\\r");
+        break;
+    case '\t':
+        buf_puts(out, "\\t");
+        break;
+    default:
+        buf_printf(out, "\\u%04x", c);
+    }
+}
+
+void json_put_string(struct buf *out, const char *text, size_t length)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t start = 0, at = 0; /* [start, at) is copied as it is */
+    buf_putc(out, '"');
+    while (at < length) {
+        unsigned char c = bytes[at];
+        size_t sequence = utf8_sequence(bytes + at, length - at);
+        if (sequence && c >= 0x20 && c != '"' && c != '\\' && c != 0x7F) {
+            at += sequence;
+            continue;
+        }
+        buf_append(out, text + start, at - start);
+        if (sequence)
+            put_escape(out, c);
+        else
+            buf_puts(out, "\xEF\xBF\xBD");
+        start = ++at;
+    }
+    buf_append(out, text + start, at - start);
+    buf_putc(out, '"');
+}
+
+void json_put_float(struct buf *out, float value)
+{
+    if (!isfinite(value)) {
+        buf_puts(out, "null");
+        return;
+    }
+    /* Nine digits name every float (IEEE 754-2008, 5.12.2); most need fewer. */
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    buf_puts(out, text);
+    if (!strpbrk(text, ".e"))
+        buf_puts(out, ".0");
+}
+
+const char *json_type_words(yyjson_val *value)
+{
+    switch (yyjson_get_type(value)) {
+    case YYJSON_TYPE_NULL:
+        return "null";
+    case YYJSON_TYPE_BOOL:
+        return "a boolean";
+    case YYJSON_TYPE_NUM:
+        return "a number";
+    case YYJSON_TYPE_STR:
+        return "a string";
+    case YYJSON_TYPE_ARR:
+        return "a list";
+    case YYJSON_TYPE_OBJ:
+        return "an object";
+    default:
+        return "nothing";
+    }
+}
