@@ -31,15 +31,19 @@ void arena_init(struct arena *arena, size_t keep, size_t limit)
     *arena = (struct arena){.keep = keep, .limit = limit};
 }
 
-/* A chunk of at least `size` bytes; each is about as large as all before it, so that their number stays small. */
+/* A chunk of at least `size` bytes; each is about as large as all before it, so that their number stays
+ * small. */
 static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
 {
     size_t room = arena->limit - arena->total;
     if (size > room)
         return NULL;
     size_t wanted = arena->total < FIRST_CHUNK ? FIRST_CHUNK : arena->total;
+    if (wanted < arena->next)
+        wanted = arena->next;
     if (wanted < size)
         wanted = size;
+    arena->next = 0;
     if (wanted > room)
         wanted = size;
     if (wanted > SIZE_MAX - sizeof(struct arena_chunk) - CHUNK_ALIGN)
@@ -131,20 +135,21 @@ void arena_reset(struct arena *arena)
     struct arena_chunk *newest = arena->chunks;
     if (!newest)
         return;
-    /* The newest chunk is the largest but for the rare oversized piece before it: the one worth keeping. */
-    free_chunks(newest->older);
-    newest->older = NULL;
-    arena->used = 0;
-    arena->total = newest->size;
-    if (newest->size > arena->keep)
+    if (newest->older || newest->size > arena->keep) {
+        /* Several chunks become one of their size at the next use, so that equal work soon allocates nothing.
+         */
+        size_t next = arena->total < arena->keep ? arena->total : arena->keep;
         arena_free(arena);
-    else
-        ASAN_POISON_MEMORY_REGION(newest->data, newest->size);
+        arena->next = next;
+        return;
+    }
+    arena->used = 0;
+    ASAN_POISON_MEMORY_REGION(newest->data, newest->size);
 }
 
 void arena_free(struct arena *arena)
 {
     free_chunks(arena->chunks);
     arena->chunks = NULL;
-    arena->used = arena->total = 0;
+    arena->used = arena->total = arena->next = 0;
 }

@@ -1,8 +1,8 @@
 /* Growable byte buffers.
  *
- * Invariants: bytes[length] is always NUL once anything was appended, so bytes is a C string where the content has
- * no NUL of its own. A failed allocation sets `failed`, and every later append does nothing: build the whole text,
- * then ask buf_ok() once. Threads: one at a time.
+ * Invariants: bytes[length] is always NUL once anything was appended, so bytes is a C string where the
+ * content has no NUL of its own. A failed allocation sets `failed`, and every later append does nothing:
+ * build the whole text, then ask buf_ok() once. Threads: one at a time.
  */
 #ifndef LINNET_BASE_BUF_H
 #define LINNET_BASE_BUF_H

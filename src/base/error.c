@@ -89,3 +89,13 @@ const char *error_kind_name(enum error_kind kind)
     };
     return names[kind];
 }
+
+const char *error_kind_words(enum error_kind kind)
+{
+    static const char *const words[] = {
+#define X(kind, name, words) [ERR_##kind] = words,
+        ERROR_KINDS(X)
+#undef X
+    };
+    return words[kind];
+}

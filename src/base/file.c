@@ -44,6 +44,15 @@ void file_unmap(struct blob *blob)
     *blob = (struct blob){0};
 }
 
+void blob_drop_pages(struct blob blob)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)blob.bytes + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)blob.bytes + blob.size) / page * page;
+    if (blob.bytes && begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 bool file_exists(const char *path)
 {
     return access(path, F_OK) == 0;

@@ -15,8 +15,8 @@ static unsigned long long enabled_state(void)
     return (unsigned long long)high << 32 | low;
 }
 
-/* Intel SDM vol. 1, 14.3 and 15.2: an instruction set is usable where CPUID lists it and XCR0 says that the system saves
- * its registers. */
+/* Intel SDM vol. 1, 14.3 and 15.2: an instruction set is usable where CPUID lists it and XCR0 says that the
+ * system saves its registers. */
 static struct host_isa detect(void)
 {
     struct host_isa isa = {0};

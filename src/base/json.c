@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static void *alc_malloc(void *context, size_t size)
 {
     return arena_alloc(context, size);
@@ -45,8 +47,8 @@ static yyjson_doc *fail_at(const char *bytes, size_t length, size_t position, co
     return NULL;
 }
 
-/* The byte where nesting passes the limit, or `length`. Runs before the parser, whose values would take 16 bytes for
- * each bracket, and so that everything after may recurse. */
+/* The byte where nesting passes the limit, or `length`. Runs before the parser, whose values would take 16
+ * bytes for each bracket, and so that everything after may recurse. */
 static size_t find_too_deep(const char *bytes, size_t length, unsigned max_depth)
 {
     unsigned depth = 0;
@@ -79,34 +81,83 @@ static int compare_keys(const void *left, const void *right)
     return memcmp(yyjson_get_str(a), yyjson_get_str(b), a_length);
 }
 
-/* The first key that an object below `value` has twice, in *duplicate; false when there is no memory to look. */
+static bool same_key(yyjson_val *a, yyjson_val *b)
+{
+    return yyjson_get_len(a) == yyjson_get_len(b) &&
+           memcmp(yyjson_get_str(a), yyjson_get_str(b), yyjson_get_len(a)) == 0;
+}
+
+static size_t hash_key(yyjson_val *key)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    const char *text = yyjson_get_str(key);
+    for (size_t i = 0, length = yyjson_get_len(key); i < length; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    return (size_t)(hash ^ hash >> 32);
+}
+
+/* Looks for a key that stands twice in keys[0..count) with a hash table; false when it gave up, because so
+ * many keys fall on each other that the search would be quadratic: a text can be made so. */
+static bool find_duplicate_hashed(yyjson_val **keys, size_t count, yyjson_val **table, size_t mask,
+                                  yyjson_val **duplicate)
+{
+    size_t steps_left = 8 * count;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = hash_key(keys[i]) & mask;
+        for (; table[at]; at = (at + 1) & mask) {
+            if (same_key(table[at], keys[i])) {
+                *duplicate = keys[i];
+                return true;
+            }
+            if (steps_left-- == 0)
+                return false;
+        }
+        table[at] = keys[i];
+    }
+    return true;
+}
+
+/* A key that stands twice in keys[0..count), whose order is not kept, in *duplicate; false when there is no
+ * memory. */
+static bool find_duplicate_in(yyjson_val **keys, size_t count, yyjson_val **duplicate, struct arena *arena)
+{
+    size_t slots = 4;
+    while (slots < count * 2)
+        slots *= 2;
+    yyjson_val **table = arena_calloc(arena, slots, sizeof *table);
+    if (!table)
+        return false;
+    if (find_duplicate_hashed(keys, count, table, slots - 1, duplicate))
+        return true;
+    qsort(keys, count, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < count && !*duplicate; i++)
+        if (same_key(keys[i - 1], keys[i]))
+            *duplicate = keys[i];
+    return true;
+}
+
+/* The first key that an object below `value` has twice, in *duplicate; false when there is no memory to look.
+ */
 static bool find_duplicate_key(yyjson_val *value, yyjson_val **duplicate, struct arena *arena)
 {
     size_t index, count;
     yyjson_val *key, *child;
     if (yyjson_is_arr(value)) {
-        yyjson_arr_foreach(value, index, count, child)
-        {
+        yyjson_arr_foreach (value, index, count, child) {
             if (yyjson_is_ctn(child) && (!find_duplicate_key(child, duplicate, arena) || *duplicate))
                 return *duplicate != NULL;
         }
         return true;
     }
-    size_t keys = yyjson_obj_size(value);
-    yyjson_val **sorted = arena_alloc(arena, keys * sizeof *sorted);
-    if (!sorted)
+    yyjson_val **keys = arena_alloc(arena, yyjson_obj_size(value) * sizeof *keys);
+    if (!keys)
         return false;
-    yyjson_obj_foreach(value, index, count, key, child)
-    {
-        sorted[index] = key;
+    yyjson_obj_foreach (value, index, count, key, child) {
+        keys[index] = key;
         if (yyjson_is_ctn(child) && (!find_duplicate_key(child, duplicate, arena) || *duplicate))
             return *duplicate != NULL;
     }
-    qsort(sorted, keys, sizeof *sorted, compare_keys);
-    for (size_t i = 1; i < keys && !*duplicate; i++)
-        if (compare_keys(&sorted[i - 1], &sorted[i]) == 0)
-            *duplicate = sorted[i];
-    return true;
+    return find_duplicate_in(keys, yyjson_obj_size(value), duplicate, arena);
 }
 
 yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, struct arena *arena,
@@ -123,7 +174,8 @@ yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, stru
     const yyjson_alc allocator = {alc_malloc, alc_realloc, alc_free, arena};
     yyjson_read_err problem;
     /* Without YYJSON_READ_INSITU the parser copies the text, so the cast never writes. */
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)bytes, length, YYJSON_READ_NOFLAG, &allocator, &problem);
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)bytes, length, YYJSON_READ_NOFLAG, &allocator, &problem);
     if (!doc) {
         if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) {
             error_set(err, ERR_NO_MEMORY, "no memory to parse %zu bytes of JSON", length);
@@ -142,24 +194,6 @@ yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, stru
         return NULL;
     }
     return doc;
-}
-
-/* The length of the valid UTF-8 sequence at text[0..left), or 0 (RFC 3629, 4). */
-static size_t utf8_sequence(const unsigned char *text, size_t left)
-{
-    unsigned char lead = text[0];
-    if (lead < 0x80)
-        return 1;
-    size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || left < length)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80)
-            return 0;
-    if ((lead == 0xE0 && text[1] < 0xA0) || (lead == 0xED && text[1] > 0x9F) || (lead == 0xF0 && text[1] < 0x90) ||
-        (lead == 0xF4 && text[1] > 0x8F))
-        return 0;
-    return length;
 }
 
 static void put_escape(struct buf *out, unsigned char c)

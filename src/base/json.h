@@ -1,7 +1,7 @@
 /* JSON: strict reading on yyjson, writing into a buf.
  *
- * Reading: json_read() gives a yyjson document whose values are read with yyjson's own calls (yyjson_obj_get, ...).
- * Writing: json_put_*() append one token each; the caller writes punctuation with buf_puts().
+ * Reading: json_read() gives a yyjson document whose values are read with yyjson's own calls (yyjson_obj_get,
+ * ...). Writing: json_put_*() append one token each; the caller writes punctuation with buf_puts().
  */
 #ifndef LINNET_BASE_JSON_H
 #define LINNET_BASE_JSON_H
@@ -12,17 +12,19 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* Parses all of bytes[0..length), which need not end in NUL. On top of yyjson's strictness (RFC 8259; valid UTF-8; no
- * lone surrogates; no byte order mark) it refuses nesting deeper than `max_depth` and an object that has a key twice.
- * The document and its strings live in `arena` (at most about 13 bytes a byte of text) until it is reset: never
- * yyjson_doc_free() it. On failure: NULL, ERR_BAD_JSON with line and column, or ERR_NO_MEMORY. Any thread. */
+/* Parses all of bytes[0..length), which need not end in NUL. On top of yyjson's strictness (RFC 8259; valid
+ * UTF-8; no lone surrogates; no byte order mark) it refuses nesting deeper than `max_depth` and an object
+ * that has a key twice. The document and its strings live in `arena` (at most about 13 bytes a byte of text)
+ * until it is reset: never yyjson_doc_free() it. On failure: NULL, ERR_BAD_JSON with line and column, or
+ * ERR_NO_MEMORY. Any thread. */
 yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, struct arena *arena,
                       struct error *err);
 
 /* A quoted string. Control characters, quotes and backslashes are escaped; invalid UTF-8 becomes U+FFFD. */
 void json_put_string(struct buf *out, const char *text, size_t length);
 
-/* The shortest decimal text that reads back to the same float; NaN and infinities, which JSON lacks, become null. */
+/* The shortest decimal text that reads back to the same float; NaN and infinities, which JSON lacks, become
+ * null. */
 void json_put_float(struct buf *out, float value);
 
 /* What a value is, for messages: "a string", "null", "an object", ... */

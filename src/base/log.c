@@ -35,8 +35,8 @@ static void write_line(enum log_level level, const char *fields, const char *mes
     struct buf line;
     buf_init(&line);
     if (as_json) {
-        buf_printf(&line, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"message\":", when, now.tv_nsec / 1000000,
-                   names[level]);
+        buf_printf(&line, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"message\":", when,
+                   now.tv_nsec / 1000000, names[level]);
         json_put_string(&line, message, strlen(message));
         buf_printf(&line, "%s%s}\n", fields ? "," : "", fields ? fields : "");
     } else {
@@ -44,7 +44,8 @@ static void write_line(enum log_level level, const char *fields, const char *mes
                    fields ? " " : "", fields ? fields : "");
     }
     if (buf_ok(&line)) {
-        /* One write a line keeps lines of several threads apart. A log that cannot be written has nowhere to say so. */
+        /* One write a line keeps lines of several threads apart. A log that cannot be written has nowhere to
+         * say so. */
         ssize_t written = write(STDERR_FILENO, line.bytes, line.length);
         (void)written;
     }

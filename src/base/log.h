@@ -1,6 +1,7 @@
 /* The log: lines on stderr, one event each, as text or JSON. Any thread; a line is written whole.
  *
- * Set once at start, before other threads. Libraries below cli/ log only what nobody can be handed as an error.
+ * Set once at start, before other threads. Libraries below cli/ log only what nobody can be handed as an
+ * error.
  */
 #ifndef LINNET_BASE_LOG_H
 #define LINNET_BASE_LOG_H
@@ -15,8 +16,8 @@ bool log_enabled(enum log_level level);
 /* `format` makes the message. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A message with fields: `fields` is the inside of a JSON object ("\"status\":200,..."), shown as it is in JSON and
- * after the message in text. */
+/* A message with fields: `fields` is the inside of a JSON object ("\"status\":200,..."), shown as it is in
+ * JSON and after the message in text. */
 void log_fields(enum log_level level, const char *fields, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -14,14 +14,14 @@ static void init(struct histogram *histogram, const double *bounds, int count, d
 
 void histogram_init_seconds(struct histogram *histogram)
 {
-    static const double bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                    0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10,    30};
+    static const double bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                    0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30};
     init(histogram, bounds, sizeof bounds / sizeof *bounds, 1e-9);
 }
 
 void histogram_init_counts(struct histogram *histogram)
 {
-    static const double bounds[] = {1,   2,   4,    8,    16,   32,   64,    128,   256,
+    static const double bounds[] = {1,   2,    4,    8,    16,   32,    64,    128,  256,
                                     512, 1024, 2048, 4096, 8192, 16384, 32768, 65536};
     init(histogram, bounds, sizeof bounds / sizeof *bounds, 1);
 }

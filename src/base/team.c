@@ -9,12 +9,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* How long to spin before parking. A forward pass makes a call every 10..500 us, so within one the threads seldom
- * park; between passes they do. */
+/* How long to spin before parking. A forward pass makes a call every 10..500 us, so within one the threads
+ * seldom park; between passes they do. */
 enum { SPINS = 4000 };
 
-/* `round` counts team_run() calls; a thread that sees it change takes part, then counts `left` down. Both are futexes:
- * `sleepers` says whether anyone has to be woken, so a call within the spin costs no system call. */
+/* `round` counts team_run() calls; a thread that sees it change takes part, then counts `left` down. Both are
+ * futexes: `sleepers` says whether anyone has to be woken, so a call within the spin costs no system call. */
 struct team {
     _Alignas(64) atomic_uint round;
     atomic_uint sleepers;
