@@ -1,0 +1,193 @@
+#include "model/files.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    /* config.json and an index nest three levels; the rest is room for what later versions add. */
+    JSON_DEPTH = 32,
+    /* The largest published checkpoints have fewer than 200 shards. */
+    MAX_SHARDS = 1024,
+    MAX_PATH = 4096,
+};
+
+static bool join_path(char path[MAX_PATH], const char *directory, const char *name, struct error *err)
+{
+    int length = snprintf(path, MAX_PATH, "%s/%s", directory, name);
+    return length < MAX_PATH ||
+           error_set(err, ERR_USAGE, "%.200s...: the path has more than %d bytes", directory, MAX_PATH - 1);
+}
+
+/* Maps a file that may be missing (then *out stays absent). */
+static bool map_optional(const char *directory, const char *name, struct blob *out, struct error *err)
+{
+    char path[MAX_PATH];
+    if (!join_path(path, directory, name, err))
+        return false;
+    return !file_exists(path) || file_map(path, out, err);
+}
+
+yyjson_doc *model_json_read(struct blob bytes, const char *name, struct arena *arena, struct error *err)
+{
+    yyjson_doc *doc = json_read((const char *)bytes.bytes, bytes.size, JSON_DEPTH, arena, err);
+    if (doc)
+        return doc;
+    error_prefix(err, "%s", name);
+    if (err->kind == ERR_BAD_JSON)
+        err->kind = ERR_BAD_MODEL;
+    return NULL;
+}
+
+/* A shard is a plain file name: an index must not reach outside its directory. */
+static bool plain_file_name(const char *name, size_t length)
+{
+    return length > 0 && length < 256 && strlen(name) == length && !strchr(name, '/') &&
+           strcmp(name, "..") != 0 && strcmp(name, ".") != 0;
+}
+
+static bool add_shard(struct model_files *files, const char *directory, yyjson_val *file, struct error *err)
+{
+    const char *name = yyjson_get_str(file);
+    if (!name || !plain_file_name(name, yyjson_get_len(file)))
+        return error_set(err, ERR_BAD_MODEL,
+                         "model.safetensors.index.json: weight_map names %s \"%.100s\" as a shard, want the "
+                         "name of a file in the same directory",
+                         json_type_words(file), name ? name : "");
+    for (size_t i = 0; i < files->shard_count; i++)
+        if (strcmp(files->shards[i].name, name) == 0)
+            return true;
+    if (files->shard_count == MAX_SHARDS)
+        return error_set(err, ERR_BAD_MODEL, "model.safetensors.index.json: more than %d shards", MAX_SHARDS);
+    char path[MAX_PATH];
+    struct model_shard *shard = &files->shards[files->shard_count];
+    shard->name = arena_strndup(&files->arena, name, strlen(name));
+    if (!shard->name)
+        return error_set(err, ERR_NO_MEMORY, "no memory to open %s", name);
+    if (!join_path(path, directory, name, err))
+        return false;
+    if (!file_map(path, &shard->bytes, err)) {
+        error_prefix(err, "model.safetensors.index.json names a shard that cannot be opened");
+        return false;
+    }
+    files->shard_count++;
+    return true;
+}
+
+static bool open_sharded(struct model_files *files, const char *directory, struct error *err)
+{
+    struct arena scratch;
+    arena_init(&scratch, 0, SIZE_MAX);
+    yyjson_doc *doc = model_json_read(files->weight_index, "model.safetensors.index.json", &scratch, err);
+    yyjson_val *map = yyjson_obj_get(yyjson_doc_get_root(doc), "weight_map");
+    bool ok = doc != NULL;
+    if (ok && (!yyjson_is_obj(map) || yyjson_obj_size(map) == 0))
+        ok = error_set(err, ERR_BAD_MODEL,
+                       "model.safetensors.index.json: weight_map is missing or empty, want an object of "
+                       "tensor name to file name");
+    files->shards = ok ? arena_calloc(&files->arena, MAX_SHARDS, sizeof *files->shards) : NULL;
+    if (ok && !files->shards)
+        ok = error_set(err, ERR_NO_MEMORY, "no memory to list the shards of %s", directory);
+    size_t index, count;
+    yyjson_val *tensor, *file;
+    if (ok) {
+        yyjson_obj_foreach (map, index, count, tensor, file) {
+            if (!add_shard(files, directory, file, err)) {
+                ok = false;
+                break;
+            }
+        }
+    }
+    arena_free(&scratch);
+    return ok;
+}
+
+static bool open_single(struct model_files *files, struct blob weights, struct error *err)
+{
+    files->shards = arena_calloc(&files->arena, 1, sizeof *files->shards);
+    if (!files->shards) {
+        file_unmap(&weights);
+        return error_set(err, ERR_NO_MEMORY, "no memory to open %s", files->name);
+    }
+    files->shards[0] = (struct model_shard){.name = "model.safetensors", .bytes = weights};
+    files->shard_count = 1;
+    return true;
+}
+
+static bool refuse_missing_weights(const char *directory, struct error *err)
+{
+    char path[MAX_PATH];
+    if (!join_path(path, directory, "pytorch_model.bin", err))
+        return false;
+    if (file_exists(path))
+        return error_set(
+            err, ERR_UNSUPPORTED_MODEL,
+            "%s has only pytorch_model.bin (a pickle, which can run code); convert it: python3 -c \"from "
+            "transformers import "
+            "AutoModelForSequenceClassification as M; M.from_pretrained('%s').save_pretrained('%s')\"",
+            directory, directory, directory);
+    return error_set(err, ERR_NOT_FOUND, "%s has no model.safetensors and no model.safetensors.index.json",
+                     directory);
+}
+
+static bool open_weights(struct model_files *files, const char *directory, struct error *err)
+{
+    struct blob weights = {0};
+    if (!map_optional(directory, "model.safetensors", &weights, err))
+        return false;
+    if (weights.bytes)
+        return open_single(files, weights, err);
+    if (!map_optional(directory, "model.safetensors.index.json", &files->weight_index, err))
+        return false;
+    if (files->weight_index.bytes)
+        return open_sharded(files, directory, err);
+    return refuse_missing_weights(directory, err);
+}
+
+static bool open_small_files(struct model_files *files, const char *directory, struct error *err)
+{
+    struct stat info;
+    if (stat(directory, &info) != 0 || !S_ISDIR(info.st_mode))
+        return error_set(err, ERR_NOT_FOUND,
+                         "%s: no such directory; a model is a directory with config.json, tokenizer.json or "
+                         "vocab.txt, and model.safetensors",
+                         directory);
+    if (!map_optional(directory, "config.json", &files->config, err))
+        return false;
+    if (!files->config.bytes)
+        return error_set(err, ERR_NOT_FOUND, "%s has no config.json", directory);
+    if (!map_optional(directory, "tokenizer_config.json", &files->tokenizer_config, err) ||
+        !map_optional(directory, "tokenizer.json", &files->tokenizer_json, err))
+        return false;
+    if (!files->tokenizer_json.bytes && !map_optional(directory, "vocab.txt", &files->vocab, err))
+        return false;
+    if (!files->tokenizer_json.bytes && !files->vocab.bytes)
+        return error_set(err, ERR_NOT_FOUND, "%s has no tokenizer.json and no vocab.txt", directory);
+    return true;
+}
+
+bool model_files_open(const char *directory, struct model_files *out, struct error *err)
+{
+    *out = (struct model_files){.name = directory};
+    arena_init(&out->arena, 0, SIZE_MAX);
+    if (open_small_files(out, directory, err) && open_weights(out, directory, err))
+        return true;
+    model_files_close(out);
+    return false;
+}
+
+void model_files_close(struct model_files *files)
+{
+    if (files->built_in)
+        return;
+    file_unmap(&files->config);
+    file_unmap(&files->tokenizer_json);
+    file_unmap(&files->vocab);
+    file_unmap(&files->tokenizer_config);
+    file_unmap(&files->weight_index);
+    for (size_t i = 0; i < files->shard_count; i++)
+        file_unmap(&files->shards[i].bytes);
+    files->shard_count = 0;
+    arena_free(&files->arena);
+}
