@@ -1,0 +1,143 @@
+/* What an engine is: whatever turns texts into a model's raw results.
+ *
+ * The contract has two steps, so that the work that knows only one text can be done where the text arrives,
+ * and the work that gains from company can be batched: engine_prepare()  text -> item (tokens, cost); any
+ * thread lane_run()        items -> results; blocks, on the lane's own thread An engine is immutable once
+ * open. A lane is one thread's right to run it: its team and its scratch memory.
+ */
+#ifndef LINNET_ENGINE_ENGINE_H
+#define LINNET_ENGINE_ENGINE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+
+enum task { TASK_TEXT_CLASSIFICATION };
+
+const char *task_name(enum task task); /* Hugging Face's pipeline names */
+
+/* All that the layers above know about a model. Lives as long as its engine. */
+struct model_desc {
+    const char *name;       /* as the user gave it */
+    const char *engine;     /* "native" */
+    const char *model_type; /* "bert", "distilbert" */
+    const char *architecture;
+    const char *activation;
+    enum task task;
+    enum problem_type problem_type;
+    int label_count;
+    const char *const *labels;
+    int layers, hidden, heads, intermediate, vocab_size;
+    int max_tokens;        /* of one text, special tokens included */
+    const char *precision; /* of the arithmetic: "fp32" */
+    const char *stored;    /* "F32", "F16", "BF16" */
+    const char *isa;       /* the kernel path: "avx2", ... */
+    uint64_t parameters;
+    size_t packed_bytes, mapped_bytes;
+};
+
+struct input {
+    const char *text; /* valid UTF-8, may hold NUL */
+    size_t text_length;
+    const char *pair; /* or NULL */
+    size_t pair_length;
+};
+
+struct prepare_options {
+    bool truncate;
+    enum truncation strategy;
+    size_t max_tokens; /* with truncate: cut to this many; 0: to what the model takes */
+};
+
+/* One text on its way: what prepare made of it, then its result. It belongs to its job. */
+struct item {
+    struct job *job;
+    size_t cost; /* in tokens */
+    int32_t *ids;
+    uint8_t *type_ids;
+    size_t length, full_length; /* tokens now and before truncation */
+    float *row;                 /* [label_count] logits, filled by lane_run() */
+    enum error_kind error;      /* ERR_NONE, or why there is no result */
+};
+
+/* Texts that one caller waits for together. Whoever makes a job owns it and its memory until it is submitted,
+ * and again from done() on; in between only `cancelled` may be touched. */
+struct job {
+    struct item *items; /* [count] */
+    size_t count;
+    void (*done)(
+        struct job *job);  /* called once, on a lane's thread, when the last item has its result or error */
+    uint64_t deadline_ns;  /* clock_ns() after which items that still wait are dropped; 0: none */
+    atomic_bool cancelled; /* set when nobody wants the result any more; any thread */
+
+    /* The scheduler's. */
+    struct job *next, *previous;
+    size_t taken; /* items handed to lanes or dropped */
+    atomic_size_t remaining;
+    uint64_t queued_ns;
+    atomic_ullong queue_ns, compute_ns; /* wait of the first item; longest batch: valid from done() on */
+};
+
+struct engine;
+struct lane;
+
+struct engine_operations {
+    bool (*prepare)(const struct engine *engine, const struct input *input,
+                    const struct prepare_options *options, struct arena *arena, struct item *out,
+                    struct error *err);
+    struct lane *(*lane_open)(const struct engine *engine, int threads, struct error *err);
+    void (*lane_run)(struct lane *lane, struct item *const items[], size_t count);
+    void (*lane_close)(struct lane *lane);
+    void (*close)(struct engine *engine);
+};
+
+/* The head of every engine's own struct. */
+struct engine {
+    const struct engine_operations *operations;
+    struct model_desc desc;
+};
+
+struct lane {
+    const struct engine *engine;
+};
+
+/* Turns one input into an item whose memory lies in `arena`; item->job is the caller's. Any thread.
+ * False: ERR_TOO_LONG (with both counts), ERR_BAD_INPUT (no tokens, or a token that the model lacks),
+ * ERR_NO_MEMORY. */
+static inline bool engine_prepare(const struct engine *engine, const struct input *input,
+                                  const struct prepare_options *options, struct arena *arena,
+                                  struct item *out, struct error *err)
+{
+    return engine->operations->prepare(engine, input, options, arena, out, err);
+}
+
+/* A lane of `threads` threads, the caller of lane_run() being one. NULL: ERR_NO_MEMORY, ERR_IO. */
+static inline struct lane *lane_open(const struct engine *engine, int threads, struct error *err)
+{
+    return engine->operations->lane_open(engine, threads, err);
+}
+
+/* Computes all items as one batch: fills row, or error, of each. One call at a time a lane. */
+static inline void lane_run(struct lane *lane, struct item *const items[], size_t count)
+{
+    lane->engine->operations->lane_run(lane, items, count);
+}
+
+static inline void lane_close(struct lane *lane)
+{
+    if (lane)
+        lane->engine->operations->lane_close(lane);
+}
+
+/* Closes an engine without lanes. */
+static inline void engine_close(struct engine *engine)
+{
+    if (engine)
+        engine->operations->close(engine);
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* The native engine: text/ to tokens, model/ on kern/ to logits. */
+#ifndef LINNET_ENGINE_NATIVE_H
+#define LINNET_ENGINE_NATIVE_H
+
+#include "engine/engine.h"
+#include "model/files.h"
+
+struct native_options {
+    const char *isa;       /* caps the kernel path; NULL: the best this processor has */
+    const char *precision; /* "auto" or "fp32" */
+    int load_threads;
+};
+
+/* Loads a model. `files` must outlive the engine. On failure NULL, with err->message beginning with the
+ * model's name: ERR_BAD_MODEL, ERR_UNSUPPORTED_MODEL, ERR_USAGE (an unknown isa or precision), ERR_NO_MEMORY.
+ */
+struct engine *native_open(const struct model_files *files, const struct native_options *options,
+                           struct error *err);
+
+/* The tokenizer of an engine that native_open() made. */
+const struct tokenizer *native_tokenizer(const struct engine *engine);
+
+#endif
