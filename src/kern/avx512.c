@@ -1,0 +1,29 @@
+#include "kern/vec_avx512.h"
+
+#define TILE_VECTORS 4
+
+#include "kern/math_tmpl.h"
+
+#include "kern/gemm_tmpl.h"
+
+#include "kern/rows_tmpl.h"
+
+#include "kern/attention_tmpl.h"
+
+static void pack_f32(float *data, const void *w, enum dtype dtype, int n, int k, int panel_begin,
+                     int panel_end)
+{
+    kern_pack(data, w, dtype, n, k, PANEL, panel_begin, panel_end, widen);
+}
+
+const struct kernels kern_avx512 = {
+    .name = "avx512",
+    .panel = PANEL,
+    .pack_f32 = pack_f32,
+    .gemm_f32 = gemm_f32,
+    .attention_f32 = attention_f32,
+    .layer_norm = layer_norm,
+    .softmax = softmax,
+    .widen = widen,
+    .add_widened = add_widened,
+};

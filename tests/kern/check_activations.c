@@ -1,0 +1,129 @@
+/* The activations, reached through a product with one term: y[j] = activation(w[j] * 1). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "check.h"
+
+static float *activate(const struct path *path, const float *values, int n, enum activation activation)
+{
+    static const float one = 1.0f;
+    int panels = (n + path->kernels->panel - 1) / path->kernels->panel;
+    float *data = guard_floats_aligned(SLOT_PACKED, kern_packed_size(path->kernels, n, 1));
+    path->kernels->pack_f32(data, values, DTYPE_F32, n, 1, 0, panels);
+    struct packed_f32 w = {
+        .n = n, .k = 1, .panel = path->kernels->panel, .panel_count = panels, .data = data};
+    float *y = guard_floats(SLOT_Y, (size_t)n);
+    struct gemm_f32 g = {
+        .x = &one, .x_stride = 1, .y = y, .y_stride = (size_t)n, .m = 1, .activation = activation};
+    path->kernels->gemm_f32(&g, &w, 0, panels);
+    return y;
+}
+
+/* -24..24 evenly, and magnitudes from 2^-40 to 2^40 of both signs. */
+static float *many_values(int *count)
+{
+    enum { EVEN = 400000, MAGNITUDES = 100000 };
+    *count = EVEN + MAGNITUDES;
+    float *x = guard_floats(SLOT_W, (size_t)*count);
+    for (int i = 0; i < EVEN; i++)
+        x[i] = -24.0f + 48.0f * (float)i / EVEN;
+    for (int i = 0; i < MAGNITUDES; i++)
+        x[EVEN + i] = (i % 2 ? 1.0f : -1.0f) * exp2f(-40.0f + 80.0f * (float)i / MAGNITUDES);
+    return x;
+}
+
+static void values_are_within_the_stated_bound_everywhere(const struct path *path)
+{
+    int count;
+    const float *x = many_values(&count);
+    for (int a = 0; a < 6; a++) {
+        enum activation activation = (enum activation)a;
+        check_begin("activation", path, "values_are_within_the_stated_bound_everywhere");
+        const float *y = activate(path, x, count, activation);
+        double worst = 0;
+        int where = 0;
+        for (int i = 0; i < count; i++) {
+            double difference = fabs(y[i] - activation_exact(x[i], activation)) / fmax(1, fabs((double)x[i]));
+            if (!(difference <= worst)) {
+                worst = difference;
+                where = i;
+            }
+        }
+        if (!(worst <= activation_bound(activation)))
+            check_fail("%s(%.9g) is off by %.3g of max(1, |x|), bound %.3g", activation_name(activation),
+                       (double)x[where], worst, activation_bound(activation));
+        check_note("%s: at most %.2g of max(1, |x|)", activation_name(activation), worst);
+        check_end();
+    }
+}
+
+static void values_near_zero_keep_their_digits(const struct path *path)
+{
+    check_begin("activation", path, "values_near_zero_keep_their_digits");
+    int count;
+    const float *x = many_values(&count);
+    for (int a = 0; a < 6; a++) {
+        const float *y = activate(path, x, count, (enum activation)a);
+        for (int i = 0; i < count; i++) {
+            double exact = activation_exact(x[i], (enum activation)a);
+            if (fabs((double)x[i]) < 1 && !(fabs(y[i] - exact) <= 8 * 0x1p-24 * fabs(exact))) {
+                check_fail("%s(%.9g) is %.9g, exactly %.9g", activation_name((enum activation)a),
+                           (double)x[i], (double)y[i], exact);
+                break;
+            }
+        }
+    }
+    check_end();
+}
+
+static void nan_stays_nan_and_infinities_give_limits(const struct path *path)
+{
+    check_begin("activation", path, "nan_stays_nan_and_infinities_and_huge_values_give_limits");
+    static const float x[] = {NAN, -NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 0.0f, -0.0f, 1e-45f, -1e-45f};
+    for (int a = 0; a < 6; a++) {
+        bool linear = a == ACT_NONE, bounded = a == ACT_TANH;
+        const float *y = activate(path, x, 10, (enum activation)a);
+        for (int i = 0; i < 10; i++) {
+            float want = x[i];
+            if (bounded && fabsf(x[i]) > 1)
+                want = x[i] > 0 ? 1 : -1;
+            else if (!linear && x[i] < -1)
+                want = 0;
+            bool right = isnan(want) ? isnan(y[i]) : fabsf(x[i]) < 1 ? fabsf(y[i]) <= 1e-45f : y[i] == want;
+            if (!right)
+                check_fail("%s(%g) is %g, not %g", activation_name((enum activation)a), (double)x[i],
+                           (double)y[i], (double)want);
+        }
+    }
+    check_end();
+}
+
+static void a_value_has_the_same_bits_in_any_column(const struct path *path)
+{
+    check_begin("activation", path, "a_value_has_the_same_bits_in_any_column");
+    enum { N = 200 };
+    random_seed(1);
+    for (int a = 0; a < 6; a++)
+        for (int repeat = 0; repeat < 50; repeat++) {
+            float value = 6.0f * random_float(), *x = guard_floats(SLOT_W, N);
+            for (int i = 0; i < N; i++)
+                x[i] = value;
+            for (int n = N - 40; n <= N; n++) {
+                const float *y = activate(path, x, n, (enum activation)a);
+                for (int i = 1; i < n; i++)
+                    if (!same_bits(&y[i], &y[0], 1))
+                        check_fail("%s(%.9g) differs in column %d of %d", activation_name((enum activation)a),
+                                   (double)value, i, n);
+            }
+        }
+    check_end();
+}
+
+void check_activations(const struct path *path)
+{
+    values_are_within_the_stated_bound_everywhere(path);
+    values_near_zero_keep_their_digits(path);
+    nan_stays_nan_and_infinities_give_limits(path);
+    a_value_has_the_same_bits_in_any_column(path);
+}

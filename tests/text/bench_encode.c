@@ -1,0 +1,52 @@
+/* Encodes the lines of a file, once for each byte on stdin, and prints the nanoseconds that each round took.
+ * bench/tokenizer/compare.py runs it. Usage: bench_encode TOKENIZER_JSON TEXT_FILE
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/stats.h"
+#include "text/tokenizer.h"
+
+/* The tokens of all lines, or 0 where one does not encode. */
+static size_t encode_lines(const struct tokenizer *tokenizer, struct blob lines, struct arena *arena)
+{
+    const char *at = (const char *)lines.bytes, *end = at + lines.size;
+    const struct encode_options options = {0};
+    size_t tokens = 0;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t length = (size_t)((newline ? newline : end) - at);
+        struct encoding out;
+        struct error err;
+        if (!tokenizer_encode(tokenizer, at, length, NULL, 0, &options, arena, &out, &err))
+            return 0;
+        tokens += out.length;
+        arena_reset(arena);
+        at += length + 1;
+    }
+    return tokens;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err;
+    struct blob json, config = {0}, lines;
+    struct arena arena;
+    if (argc != 3 || !file_map(argv[1], &json, &err) || !file_map(argv[2], &lines, &err))
+        return 2;
+    struct tokenizer *tokenizer = tokenizer_open_json(json, config, &err);
+    if (!tokenizer)
+        return 1;
+    arena_init(&arena, 1 << 20, SIZE_MAX);
+    while (getchar() != EOF) {
+        uint64_t start = clock_ns();
+        size_t tokens = encode_lines(tokenizer, lines, &arena);
+        printf("%llu %zu\n", (unsigned long long)(clock_ns() - start), tokens);
+        fflush(stdout);
+    }
+    arena_free(&arena);
+    tokenizer_close(tokenizer);
+    file_unmap(&lines);
+    file_unmap(&json);
+    return 0;
+}
