@@ -1,0 +1,170 @@
+/* The listening socket. It is watched by uv_poll_t and not by uv_tcp_t, whose newer versions accept one
+ * connection a pass of the loop: under load that starves new clients. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "http/internal.h"
+
+enum {
+    BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+    BURST = 128,    /* accepted in one pass of the loop, at most */
+    /* So many connections over the maximum are told so at a time; more are closed without a word. */
+    REFUSED_AT_ONCE = 128,
+};
+
+static int try_listen(const struct addrinfo *address)
+{
+    const int on = 1;
+    int fd =
+        socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
+    if (fd < 0)
+        return -1;
+    /* Accepted sockets inherit TCP_NODELAY. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
+    return fd;
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        return 0;
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+static bool explain_failure(const struct http_options *options, int number, struct error *err)
+{
+    if (number == EADDRINUSE)
+        return error_set(
+            err, ERR_ADDRESS_IN_USE,
+            "%s port %d is in use by another program: stop it, or choose another port (0 picks a free one)",
+            options->host, options->port);
+    if (number == EACCES)
+        return error_set(err, ERR_PERMISSION,
+                         "the system refuses port %d to this user: choose one above 1023", options->port);
+    if (number == EADDRNOTAVAIL)
+        return error_set(
+            err, ERR_NOT_FOUND,
+            "no network interface of this machine has the address %s: 127.0.0.1 and 0.0.0.0 always work",
+            options->host);
+    return error_set_errno(err, number, "listening on %s port %d", options->host, options->port);
+}
+
+bool accept_listen(struct http_server *server, struct error *err)
+{
+    const struct http_options *options = &server->options;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
+    char port[16];
+    if (options->port < 0 || options->port > 65535)
+        return error_set(err, ERR_USAGE, "port %d: 0 to 65535 is right", options->port);
+    snprintf(port, sizeof port, "%d", options->port);
+    int unresolved = getaddrinfo(options->host, port, &hints, &found);
+    if (unresolved != 0)
+        return error_set(err, ERR_NOT_FOUND, "no address for host %s: %s", options->host,
+                         gai_strerror(unresolved));
+    int number = 0;
+    for (const struct addrinfo *address = found; address && server->listen_fd < 0;
+         address = address->ai_next) {
+        server->listen_fd = try_listen(address);
+        if (server->listen_fd < 0)
+            number = errno;
+    }
+    freeaddrinfo(found);
+    if (server->listen_fd < 0)
+        return explain_failure(options, number, err);
+    int code = uv_poll_init(&server->loop, &server->listener, server->listen_fd);
+    if (code != 0) {
+        close(server->listen_fd);
+        server->listen_fd = -1;
+        return error_set(err, ERR_IO, "the event loop can't watch the listening socket: %s",
+                         uv_strerror(code));
+    }
+    server->listener.data = server;
+    server->port = port_of(server->listen_fd);
+    return true;
+}
+
+/* Out of descriptors or memory: what waits in the queue may be taken later. */
+static void pause_accepting(struct http_server *server, int number)
+{
+    if (!server->accept_failed)
+        log_warn("no connection can be accepted for now: %s; trying again", strerror(number));
+    server->accept_failed = true;
+    uv_poll_stop(&server->listener);
+    deadline_start(server, DEADLINE_ACCEPT_AGAIN, &server->accept_deadline);
+}
+
+/* False: nothing is left to accept, or nothing can be. */
+static bool accept_one(struct http_server *server)
+{
+    int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return false;
+        if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == EPERM)
+            return true;
+        pause_accepting(server, errno);
+        return false;
+    }
+    server->accept_failed = false;
+    int maximum = server->options.max_connections;
+    if (server->connection_count >= maximum + REFUSED_AT_ONCE)
+        close(fd);
+    else
+        connection_open(server, fd, server->connection_count >= maximum);
+    return true;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *server = poll->data;
+    (void)status;
+    (void)events;
+    for (int i = 0; i < BURST && accept_one(server); i++)
+        continue;
+}
+
+bool accept_start(struct http_server *server)
+{
+    return uv_poll_start(&server->listener, UV_READABLE, on_acceptable) == 0;
+}
+
+void accept_expired(struct http_server *server, struct deadline *deadline)
+{
+    (void)deadline;
+    if (server->listen_fd >= 0)
+        accept_start(server);
+}
+
+void accept_all(struct http_server *server)
+{
+    while (accept_one(server))
+        continue;
+}
+
+void accept_stop(struct http_server *server)
+{
+    if (server->listen_fd < 0)
+        return;
+    deadline_stop(&server->accept_deadline);
+    uv_close((uv_handle_t *)&server->listener, NULL);
+    close(server->listen_fd);
+    server->listen_fd = -1;
+}
