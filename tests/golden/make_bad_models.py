@@ -1,0 +1,459 @@
+"""Model directories that must be refused: contradictions, unsupported kinds and hostile bytes.
+
+    python tests/golden/make_bad_models.py OUT
+
+Each is a tiny golden model with one edit. Writes OUT/<case>/ and OUT/cases.tsv with one line a case: its name, the
+kinds of error that it may be refused with (base/error.h's names, joined by "|") and a regular expression that the
+message must match. Standard library only.
+"""
+
+import json
+import os
+import struct
+import sys
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+MODELS = Path(__file__).resolve().parent / "models"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+UP = "bert.encoder.layer.1.intermediate.dense.weight"
+QUERY_PATTERN = QUERY.replace(".", r"\.")
+UP_PATTERN = UP.replace(".", r"\.")
+DELETE = object()
+FOLDER, PIPE = object(), object()  # in place of a file's bytes
+DEEP = 200_000
+
+
+class Case(NamedTuple):
+    name: str
+    kind: str  # error kinds, joined by "|"
+    pattern: str  # what the message names
+    base: str  # the golden model that is edited
+    edit: Callable[[dict], None]  # changes the directory, a dict of file name -> bytes, in place
+
+
+CASES: list[Case] = []
+
+
+def add(name, kind, pattern, edit, base="bert-gelu"):
+    CASES.append(Case(name, kind, pattern, base, edit))
+
+
+def json_bytes(value):
+    return json.dumps(value).encode()
+
+
+def change(files, name, changes):
+    """Sets, or with DELETE removes, keys of the object in a JSON file."""
+    value = json.loads(files[name])
+    for key, new in changes.items():
+        if new is DELETE:
+            value.pop(key, None)
+        else:
+            value[key] = new
+    files[name] = json_bytes(value)
+
+
+def replace(name, content):
+    return lambda files: files.__setitem__(name, content)
+
+
+def remove(*names):
+    return lambda files: [files.pop(name, None) for name in names]
+
+
+# --- config.json ---
+
+
+def add_config(name, kind, pattern, base="bert-gelu", **changes):
+    add(f"config-{name}", kind, pattern, lambda files: change(files, "config.json", changes), base)
+
+
+UNSUPPORTED = "unsupported_model"
+BAD = "bad_model"
+
+add_config("relative-positions", UNSUPPORTED, r"position_embedding_type.*relative_key", position_embedding_type="relative_key")
+add_config("decoder", UNSUPPORTED, r"is_decoder", is_decoder=True)
+add_config("cross-attention", UNSUPPORTED, r"add_cross_attention|is_decoder", is_decoder=True, add_cross_attention=True)
+add_config("mish", UNSUPPORTED, r"hidden_act.*mish", hidden_act="mish")
+add_config("distilbert-mish", UNSUPPORTED, r"activation.*mish", "distilbert-relu", activation="mish")
+add_config(
+    "roberta", UNSUPPORTED, r"model_type.*roberta",
+    model_type="roberta", architectures=["RobertaForSequenceClassification"],
+)  # fmt: skip
+add_config("masked-lm", UNSUPPORTED, r"BertForMaskedLM", architectures=["BertForMaskedLM"])
+add_config("no-model-type", BAD, r"model_type", model_type=DELETE)
+add_config("model-type-a-number", BAD, r"model_type", model_type=7)
+
+for value, name in [(-32, "negative"), (0, "zero"), (32.5, "a-fraction"), ("32", "a-string"), (10**9, "huge"),
+                    (2**63, "past-int64"), (True, "true"), ([32], "a-list"), (33, "not-divisible")]:  # fmt: skip
+    add_config(f"hidden-size-{name}", BAD, r"hidden_size", hidden_size=value)
+for value, name in [(0, "zero"), (-4, "negative"), (5, "not-a-divisor"), (2**31, "huge")]:
+    add_config(f"heads-{name}", BAD, r"num_attention_heads|hidden_size", num_attention_heads=value)
+for value, name in [(0, "zero"), (-1, "negative"), (10**9, "huge"), (2**64 - 1, "past-int64")]:
+    add_config(f"layers-{name}", BAD, r"num_hidden_layers|encoder\.layer\.\d+", num_hidden_layers=value)
+add_config("one-layer-too-many", BAD, r"bert\.encoder\.layer\.2\.", num_hidden_layers=3)
+add_config("distilbert-layers-huge", BAD, r"n_layers|transformer\.layer\.\d+", "distilbert-relu", n_layers=10**9)
+add_config("distilbert-dim-not-divisible", BAD, r"\bdim\b|n_heads", "distilbert-relu", dim=33)
+add_config("vocab-larger", BAD, r"word_embeddings", vocab_size=1000)
+add_config("vocab-smaller", BAD, r"word_embeddings", vocab_size=100)
+add_config("vocab-huge", BAD, r"vocab_size|word_embeddings", vocab_size=2**40)
+add_config("positions-larger", BAD, r"position_embeddings", max_position_embeddings=64)
+add_config("positions-zero", BAD, r"max_position_embeddings", max_position_embeddings=0)
+add_config("types-larger", BAD, r"token_type_embeddings", type_vocab_size=3)
+add_config("intermediate-larger", BAD, r"intermediate", intermediate_size=49)
+add_config("intermediate-negative", BAD, r"intermediate_size", intermediate_size=-48)
+add_config("eps-a-string", BAD, r"layer_norm_eps", layer_norm_eps="small")
+add_config("eps-negative", BAD, r"layer_norm_eps", layer_norm_eps=-1e-12)
+add_config("activation-a-number", f"{BAD}|{UNSUPPORTED}", r"hidden_act", hidden_act=7)
+add_config("labels-a-list", BAD, r"id2label", id2label=["NEGATIVE", "POSITIVE"])
+add_config("labels-with-a-gap", BAD, r"id2label", id2label={"0": "NEGATIVE", "2": "POSITIVE"})
+add_config("labels-numbers", f"{BAD}|{UNSUPPORTED}", r"id2label", id2label={"0": 0, "1": 1})
+add_config("labels-not-numbered", BAD, r"id2label", id2label={"first": "NEGATIVE", "second": "POSITIVE"})
+add_config("labels-numbered-far", BAD, r"id2label", id2label={"0": "NEGATIVE", "18446744073709551617": "POSITIVE"})
+add_config("one-label-too-many", BAD, r"classifier", id2label={"0": "A", "1": "B", "2": "C"}, label2id=DELETE)
+add_config("label-count-huge", BAD, r"num_labels|classifier", id2label=DELETE, label2id=DELETE, num_labels=10**9)
+add_config("problem-type-unknown", f"{BAD}|{UNSUPPORTED}", r"problem_type.*guess", problem_type="guess")
+
+for name, content in {
+    "empty": b"",
+    "cut": b'{"model_type": "bert", "hidden_si',
+    "a-list": b"[]",
+    "null": b"null",
+    "deep-lists": b"[" * DEEP + b"]" * DEEP,
+    "deep-objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+    "key-twice": b'{"model_type": "bert", "hidden_size": 32, "hidden_size": 64}',
+    "not-utf8": b'{"model_type": "b\xff\xfert"}',
+    "nul-bytes": b"\0" * 64,
+    "number-past-double": b'{"model_type": "bert", "hidden_size": 1e999}',
+}.items():
+    add(f"config-{name}", BAD, r"config\.json", replace("config.json", content))
+
+
+# --- model.safetensors ---
+
+
+def split(weights):
+    length = struct.unpack("<Q", weights[:8])[0]
+    return json.loads(weights[8 : 8 + length]), weights[8 + length :]
+
+
+def join(header, data):
+    text = header if isinstance(header, bytes) else json_bytes(header)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def add_header(name, pattern, edit, kind=BAD):
+    """A case whose edit gets the parsed header, changes it, and may return other data."""
+
+    def apply(files):
+        header, data = split(files[WEIGHTS])
+        changed = edit(header, data)
+        files[WEIGHTS] = join(header, data if changed is None else changed)
+
+    add(f"weights-{name}", kind, pattern, apply)
+
+
+def add_tensor(name, value, key):
+    """A case in which one field of one tensor's entry is another value."""
+
+    def edit(header, _):
+        if value is DELETE:
+            del header[QUERY][key]
+        else:
+            header[QUERY][key] = value
+
+    add_header(name, QUERY_PATTERN, edit)
+
+
+def rebuilt(edit):
+    """The tensors as {name: (dtype, shape, bytes)}, edited and laid out anew without holes."""
+
+    def apply(files):
+        header, data = split(files[WEIGHTS])
+        header.pop("__metadata__", None)
+        tensors = {}
+        for name, entry in header.items():
+            begin, end = entry["data_offsets"]
+            tensors[name] = (entry["dtype"], entry["shape"], data[begin:end])
+        edit(tensors)
+        header, data = {}, b""
+        for name, (dtype, shape, content) in tensors.items():
+            header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+            data += content
+        files[WEIGHTS] = join(header, data)
+
+    return apply
+
+
+def set_tensor(name, dtype, shape, content):
+    return rebuilt(lambda tensors: tensors.__setitem__(name, (dtype, shape, content)))
+
+
+for missing in ["bert.embeddings.word_embeddings.weight", QUERY, "bert.pooler.dense.bias", "classifier.weight"]:
+    short = missing.removeprefix("bert.").replace(".", "-")
+    edit = rebuilt(lambda tensors, missing=missing: tensors.pop(missing))
+    add(f"tensor-missing-{short}", BAD, missing.replace(".", r"\."), edit)
+add("tensor-transposed", BAD, UP_PATTERN + r".*32.*48", set_tensor(UP, "F32", [32, 48], b"\0" * 4 * 32 * 48))
+add("tensor-flat", BAD, UP_PATTERN, set_tensor(UP, "F32", [32 * 48], b"\0" * 4 * 32 * 48))
+add("tensor-empty", BAD, UP_PATTERN, set_tensor(UP, "F32", [0], b""))
+add("tensor-scalar", BAD, UP_PATTERN, set_tensor(UP, "F32", [], b"\0" * 4))
+add("tensor-int64", f"{BAD}|{UNSUPPORTED}", UP_PATTERN + r".*I64", set_tensor(UP, "I64", [48, 32], b"\0" * 8 * 32 * 48))
+
+BAD_OFFSETS = {
+    "backwards": [4096, 0],
+    "past-the-end": [0, 10**9],
+    "negative": [-4096, 0],
+    "fractions": [0.5, 4096.5],
+    "huge": [2**64 - 4096, 2**64 - 1],
+    "past-double": [1e300, 1e301],
+    "strings": ["0", "4096"],
+    "one": [0],
+    "three": [0, 4096, 8192],
+    "null": None,
+    "missing": DELETE,
+}
+for name, value in BAD_OFFSETS.items():
+    add_tensor(f"offsets-{name}", value, "data_offsets")
+BAD_SHAPES = {
+    "negative": [-32, -32],
+    "fraction": [32.0, 32.5],
+    "huge": [2**63, 1],
+    "past-int64": [2**64, 1],
+    "overflowing": [2**32, 2**32],
+    "overflowing-to-its-size": [2**62 + 1, 32 * 32],  # modulo 2^64 its bytes are right
+    "overflowing-behind-zero": [2**62, 2**62, 0],
+    "of-another-size": [32, 31],
+    "string": "32x32",
+    "strings": ["32", "32"],
+    "of-rank-10000": [1] * 10000,
+    "missing": DELETE,
+}
+for name, value in BAD_SHAPES.items():
+    add_tensor(f"shape-{name}", value, "shape")
+for name, value in {"missing": DELETE, "unknown": "Q4_K", "empty": "", "a-number": 32, "of-another-size": "F16"}.items():
+    add_tensor(f"dtype-{name}", value, "dtype")
+
+
+def overlap(header, _):
+    first, second = sorted((entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"))[:2]
+    width = second[1] - second[0]
+    second[:] = [first[1] - 4, first[1] - 4 + width]
+
+
+def same_place(header, _):
+    header["bert.pooler.dense.weight"]["data_offsets"] = header[QUERY]["data_offsets"]
+
+
+def hole(header, data):
+    for name, entry in header.items():
+        if name != "__metadata__":
+            entry["data_offsets"] = [offset + 64 for offset in entry["data_offsets"]]
+    return b"\0" * 64 + data
+
+
+add_header("overlap", r"model\.safetensors", overlap)
+add_header("two-in-one-place", r"model\.safetensors", same_place)
+add_header("hole", r"model\.safetensors", hole)
+add_header("trailing-bytes", r"model\.safetensors", lambda _, data: data + b"\0" * 64)
+add_header("data-cut", r"model\.safetensors", lambda _, data: data[:-4])
+add_header("no-data", r"model\.safetensors", lambda _, data: b"")
+add_header("entry-a-number", QUERY_PATTERN, lambda header, _: header.__setitem__(QUERY, 7))
+add_header("entry-null", QUERY_PATTERN, lambda header, _: header.__setitem__(QUERY, None))
+
+
+def key_twice(files):
+    header, data = split(files[WEIGHTS])
+    entry = json.dumps(header[QUERY])
+    text = json.dumps(header)[:-1] + f', "{QUERY}": {entry}}}'
+    files[WEIGHTS] = join(text.encode(), data)
+
+
+def add_raw(name, content):
+    """A case whose weights file is `content`, or what it makes of the good file."""
+
+    def apply(files):
+        files[WEIGHTS] = content(files[WEIGHTS]) if callable(content) else content
+
+    add(f"weights-{name}", BAD, r"model\.safetensors", apply)
+
+
+def with_length(length):
+    return lambda weights: struct.pack("<Q", length) + weights[8:]
+
+
+add("weights-name-twice", BAD, r"model\.safetensors", key_twice)
+add_raw("empty", b"")
+add_raw("four-bytes", b"\1\2\3\4")
+add_raw("only-a-length", struct.pack("<Q", 0))
+add_raw("header-cut", lambda weights: weights[:100])
+add_raw("header-length-zero", with_length(0))
+add_raw("header-length-one", with_length(1))
+add_raw("header-length-2-63", with_length(2**63))
+add_raw("header-length-2-64", with_length(2**64 - 1))
+add_raw("header-length-wraps", with_length(2**64 - 8))
+add_raw("header-longer-than-file", lambda weights: struct.pack("<Q", len(weights) - 7) + weights[8:])
+add_raw("header-length-short", lambda weights: struct.pack("<Q", struct.unpack("<Q", weights[:8])[0] // 2) + weights[8:])
+add_raw("header-not-json", join(b"not JSON at all", b""))
+add_raw("header-a-list", join(b"[]", b""))
+add_raw("header-not-utf8", join(b'{"\xff\xfe": 1}', b""))
+add_raw("header-deep-lists", join(b"[" * DEEP + b"]" * DEEP, b""))
+add_raw("header-deep-objects", join(b'{"a":' * DEEP + b"1" + b"}" * DEEP, b""))
+add_raw("of-zeros", b"\0" * 4096)
+add_raw("of-a-pickle", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + b"\0" * 4096)
+
+
+# --- shards ---
+
+
+def add_index(name, kind, pattern, edit):
+    """A case whose edit gets the parsed index and changes it."""
+
+    def apply(files):
+        index = json.loads(files[INDEX])
+        edit(index)
+        files[INDEX] = json_bytes(index)
+
+    add(f"index-{name}", kind, pattern, apply, "bert-sharded")
+
+
+def point(target):
+    return lambda index: index["weight_map"].__setitem__(QUERY, target)
+
+
+def lost_shard(files):
+    del files["model-00002-of-00003.safetensors"]
+
+
+add_index("outside", BAD, r"\.\./no-config", point("../no-config/model.safetensors"))
+add_index("absolute", BAD, r"/etc/hostname", point("/etc/hostname"))
+add_index("of-itself", BAD, r"index\.json|config\.json", point("config.json"))
+add_index("dot-dot", BAD, r"\.\.", point(".."))
+add_index("nul-in-name", BAD, r"index\.json", point("model-00001-of-00003.safetensors\0.bin"))
+add_index("empty-name", BAD, r"index\.json", point(""))
+add_index("shard-a-number", BAD, r"index\.json", point(3))
+add_index("no-map", BAD, r"weight_map", lambda index: index.pop("weight_map"))
+add_index("map-a-list", BAD, r"weight_map", lambda index: index.__setitem__("weight_map", []))
+add_index("map-empty", BAD, r"weight_map|index\.json", lambda index: index.__setitem__("weight_map", {}))
+add_index("unknown-shard", "not_found|bad_model", r"model-00009", point("model-00009-of-00003.safetensors"))
+
+
+def wrong_shard(index):
+    places = index["weight_map"]
+    places[QUERY] = next(shard for shard in sorted(set(places.values())) if shard != places[QUERY])
+
+
+add_index("wrong-shard", BAD, QUERY_PATTERN, wrong_shard)
+add("index-lost-shard", "not_found|bad_model", r"model-00002-of-00003", lost_shard, "bert-sharded")
+add("index-not-json", BAD, r"index\.json", replace(INDEX, b"{"), "bert-sharded")
+add("index-deep", BAD, r"index\.json", replace(INDEX, b"[" * DEEP + b"]" * DEEP), "bert-sharded")
+
+
+# --- files that are not there ---
+
+
+def only_pickle(files):
+    del files[WEIGHTS]
+    files["pytorch_model.bin"] = b"PK\3\4"
+
+
+add("no-config", "not_found", r"config\.json", remove("config.json"))
+add("no-weights", "not_found", r"model\.safetensors", remove(WEIGHTS))
+add("no-tokenizer", "not_found", r"tokenizer\.json|vocab\.txt", remove("tokenizer.json"))
+add("only-pytorch-weights", UNSUPPORTED, r"pytorch_model\.bin", only_pickle)
+add("config-a-folder", "bad_model|not_found|io", r"config\.json", replace("config.json", FOLDER))
+add("weights-a-folder", "bad_model|not_found|io", r"model\.safetensors", replace(WEIGHTS, FOLDER))
+add("config-a-pipe", "bad_model|not_found|io", r"config\.json", replace("config.json", PIPE))
+add("weights-a-pipe", "bad_model|not_found|io", r"model\.safetensors", replace(WEIGHTS, PIPE))
+add("no-files", "not_found", r"config\.json", lambda files: files.clear())
+
+
+# --- tokenizers ---
+
+
+def add_tokenizer(name, kind, pattern, edit):
+    """A case whose edit gets the parsed tokenizer.json and changes it."""
+
+    def apply(files):
+        tokenizer = json.loads(files["tokenizer.json"])
+        edit(tokenizer)
+        files["tokenizer.json"] = json_bytes(tokenizer)
+
+    add(f"tokenizer-{name}", kind, pattern, apply)
+
+
+def put(*path_and_value):
+    *path, last, value = path_and_value
+
+    def edit(tokenizer):
+        for key in path:
+            tokenizer = tokenizer[key]
+        if value is DELETE:
+            del tokenizer[last]
+        else:
+            tokenizer[last] = value
+
+    return edit
+
+
+add_tokenizer("bpe", UNSUPPORTED, r"BPE", put("model", {"type": "BPE", "vocab": {"a": 0}, "merges": []}))
+add_tokenizer("unigram", UNSUPPORTED, r"Unigram", put("model", {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0.0]]}))
+add_tokenizer("precompiled", UNSUPPORTED, r"Precompiled", put("normalizer", {"type": "Precompiled", "precompiled_charsmap": ""}))
+add_tokenizer("byte-level", UNSUPPORTED, r"ByteLevel", put("pre_tokenizer", {"type": "ByteLevel", "add_prefix_space": False}))
+add_tokenizer("no-model", f"{BAD}|{UNSUPPORTED}", r"tokenizer\.json", put("model", DELETE))
+add_tokenizer("model-a-list", BAD, r"tokenizer\.json", put("model", []))
+add_tokenizer("no-vocab", BAD, r"vocab", put("model", "vocab", DELETE))
+add_tokenizer("vocab-empty", BAD, r"vocab|\[UNK\]", put("model", "vocab", {}))
+add_tokenizer("id-negative", BAD, r"vocab|good", put("model", "vocab", "good", -1))
+add_tokenizer("id-a-fraction", BAD, r"vocab|good", put("model", "vocab", "good", 1.5))
+add_tokenizer("id-a-string", BAD, r"vocab|good", put("model", "vocab", "good", "1"))
+add_tokenizer("id-past-int32", BAD, r"vocab|good", put("model", "vocab", "good", 2**31))
+add_tokenizer("id-past-int64", BAD, r"vocab|good", put("model", "vocab", "good", 2**64))
+add_tokenizer("added-token-negative", BAD, r"added_tokens", put("added_tokens", 0, "id", -1))
+add_tokenizer("added-tokens-a-number", BAD, r"added_tokens", put("added_tokens", 7))
+add_tokenizer("template-unknown-token", BAD, r"post_processor|\[CLS\]", put("post_processor", "special_tokens", {}))
+for name, content in {
+    "empty": b"",
+    "cut": b'{"version": "1.0", "model": {"type": "WordPiece", "voc',
+    "a-list": b"[]",
+    "deep": b"[" * DEEP + b"]" * DEEP,
+    "not-utf8": b'{"model": {"type": "WordPiece\xff"}}',
+    "of-zeros": b"\0" * 4096,
+}.items():
+    add(f"tokenizer-{name}", BAD, r"tokenizer\.json", replace("tokenizer.json", content))
+add("vocab-txt-empty", BAD, r"vocab", replace("vocab.txt", b""), "distilbert-vocab")
+add("vocab-txt-not-utf8", BAD, r"vocab\.txt", replace("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n\xff\xfe\n"), "distilbert-vocab")
+add("vocab-txt-without-unknown", BAD, r"\[UNK\]", replace("vocab.txt", b"[PAD]\n[CLS]\n[SEP]\n[MASK]\na\n"), "distilbert-vocab")
+add(
+    "tokenizer-config-unknown-token-missing", BAD, r"\[GONE\]",
+    lambda files: change(files, "tokenizer_config.json", {"unk_token": "[GONE]"}),
+)  # fmt: skip
+add("tokenizer-config-cut", BAD, r"tokenizer_config\.json", replace("tokenizer_config.json", b'{"do_lower'))
+add("tokenizer-config-a-list", BAD, r"tokenizer_config\.json", replace("tokenizer_config.json", b"[]"))
+
+
+def write_all(out: Path) -> list[Case]:
+    """Writes every case's directory below `out` and the list of them. Returns the cases."""
+    for case in CASES:
+        files = {path.name: path.read_bytes() for path in (MODELS / case.base).iterdir() if path.name != "golden.jsonl"}
+        case.edit(files)
+        directory = out / case.name
+        directory.mkdir(parents=True)
+        for name, content in files.items():
+            if content is FOLDER:
+                (directory / name).mkdir()
+            elif content is PIPE:
+                os.mkfifo(directory / name)
+            else:
+                (directory / name).write_bytes(content)
+    lines = "".join(f"{case.name}\t{case.kind}\t{case.pattern}\n" for case in CASES)
+    (out / "cases.tsv").write_text(lines, encoding="utf-8")
+    return CASES
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    print(len(write_all(Path(sys.argv[1]))), "models")

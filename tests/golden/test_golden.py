@@ -1,0 +1,133 @@
+"""linnet's answers against those of `transformers` (tools/make_golden.py), through the real executable.
+
+The bounds are the project's: equal ids and labels, |logit| within max(2e-5, 1e-5 |logit|), scores within 1e-5.
+"""
+
+import functools
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from linnet import EMBEDDED, GOLDEN, ROOT, answers, read_rows, run
+
+DEV = ROOT.parent / "shared" / "data" / "golden-dev.jsonl"
+NO_DEV = f"{DEV} is not here: the treebank's sentences are not part of the project"
+TINY = sorted(path.name for path in (GOLDEN / "models").iterdir())
+ISA_FLAGS = {
+    "ref": set(),
+    "avx2": {"avx2", "fma", "f16c"},
+    "avx512": {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+}
+SETS = {
+    "embedded": (EMBEDDED, GOLDEN / "sst2-minilm.jsonl"),
+    "embedded on the dev set": (EMBEDDED, DEV),
+    **{name: (GOLDEN / "models" / name, GOLDEN / "models" / name / "golden.jsonl") for name in TINY},
+}
+
+
+@functools.lru_cache(maxsize=None)
+def lines(command, name, *options):
+    """What linnet answers to a golden set; run once for all tests that look at it."""
+    model, path = SETS[name]
+    with tempfile.TemporaryDirectory() as directory:
+        return answers(command, model, read_rows(path), Path(directory), *options)
+
+
+def golden(name):
+    if not SETS[name][1].is_file():
+        pytest.skip(NO_DEV)
+    return read_rows(SETS[name][1])
+
+
+def classified(name, *options):
+    return [json.loads(line) for line in lines("run", name, "--logits", *options)]
+
+
+def assert_close(got_rows, rows):
+    for got, want in zip(got_rows, rows):
+        text = want["text"][:80]
+        assert len(got["logits"]) == len(want["logits"]), text
+        for got_logit, want_logit in zip(got["logits"], want["logits"]):
+            assert abs(got_logit - want_logit) <= max(2e-5, 1e-5 * abs(want_logit)), (text, got["logits"], want["logits"])
+        assert got["label"] == want["label"], (text, got, want["logits"])
+        assert abs(got["score"] - want["score"]) <= 1e-5, (text, got["score"], want["score"])
+
+
+def processor_flags():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return set(line.split(":")[1].split())
+    return set()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_text_gives_the_ids_that_transformers_gives(name):
+    rows = golden(name)
+    for line, want in zip(lines("tokenize", name), rows):
+        assert json.loads(line)["ids"] == want["ids"], want["text"][:80]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_text_gives_the_logits_label_and_score_that_transformers_gives(name):
+    assert_close(classified(name), golden(name))
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if name != "embedded on the dev set"])
+def test_a_row_is_marked_truncated_exactly_where_its_text_was_cut(name):
+    want = [row["truncated"] for row in golden(name)]
+    assert [row.get("truncated", False) for row in classified(name)] == want
+    assert [json.loads(line).get("truncated", False) for line in lines("tokenize", name)] == want
+
+
+def test_the_dev_set_is_classified_as_often_rightly_as_by_transformers():
+    rows = golden("embedded on the dev set")
+    want = sum(row["label"] == row["gold"] for row in rows)
+    got = sum(answer["label"] == row["gold"] for answer, row in zip(classified("embedded on the dev set"), rows))
+    assert got == want
+
+
+@pytest.mark.parametrize("isa", ISA_FLAGS)
+@pytest.mark.parametrize("name", ["embedded", "bert-odd-sizes", "bert-one-head", "distilbert-odd-sizes"])
+def test_every_instruction_set_gives_the_answers_of_transformers(name, isa):
+    if not ISA_FLAGS[isa] <= processor_flags():
+        pytest.skip(f"this processor has no {isa}")
+    assert_close(classified(name, "--isa", isa), golden(name))
+
+
+@pytest.mark.parametrize("isa", [isa for isa in ISA_FLAGS if not ISA_FLAGS[isa] <= processor_flags()] + ["avx1024"])
+def test_an_instruction_set_that_is_not_there_is_refused_by_name(isa):
+    done = run("run", "/dev/null", "--input", "jsonl", "--isa", isa)
+    assert done.returncode > 0
+    assert isa in done.stderr.decode()
+
+
+@pytest.mark.parametrize("name", ["embedded", "bert-gelu", "bert-odd-sizes", "bert-one-head", "distilbert-odd-sizes"])
+def test_any_number_of_threads_gives_the_same_bits(name):
+    one = lines("run", name, "--logits", "--threads", "1")
+    assert lines("run", name, "--logits", "--threads", "2") == one
+    assert lines("run", name, "--logits", "--threads", "3") == one
+
+
+@pytest.mark.parametrize("isa", ISA_FLAGS)
+@pytest.mark.parametrize("name, step", [("embedded", 40), ("bert-odd-sizes", 3), ("distilbert-vocab", 3)])
+def test_a_text_gives_the_same_bits_alone_and_in_a_mixed_batch(name, step, isa, tmp_path):
+    if not ISA_FLAGS[isa] <= processor_flags():
+        pytest.skip(f"this processor has no {isa}")
+    rows, mixed = golden(name), lines("run", name, "--logits", "--isa", isa)
+    for index in range(0, len(rows), step):
+        alone = answers("run", SETS[name][0], [rows[index]], tmp_path, "--logits", "--isa", isa)
+        assert alone == [mixed[index]]
+
+
+@pytest.mark.parametrize("budget", [1, 7, 64, 1000])
+@pytest.mark.parametrize("name", ["embedded", "bert-odd-sizes"])
+def test_any_batch_size_gives_the_same_bits(name, budget):
+    assert lines("run", name, "--logits", "--batch-tokens", str(budget)) == lines("run", name, "--logits")
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_info_accepts_every_golden_model(name):
+    done = run("info", GOLDEN / "models" / name)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout
