@@ -1,0 +1,285 @@
+#include "api/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/log.h"
+
+enum {
+    /* {"inputs": [{"text": ...}]} nests three levels. */
+    REQUEST_DEPTH = 16,
+    KEPT_CALL_BYTES = 64 << 10,
+    /* Tokenizing needs 8 bytes a byte of text, tokens and rows about as much again. */
+    CALL_BYTES_PER_BODY_BYTE = 32,
+    CALL_BASE_BYTES = 1 << 20,
+};
+
+const struct model_desc *call_model(const struct call *call)
+{
+    return &sched_engine(call->api->sched)->desc;
+}
+
+/* --- What dialects use */
+
+bool call_set_count(struct call *call, size_t count, struct error *err)
+{
+    size_t most = call->api->options.max_texts;
+    if (count == 0)
+        return error_set(err, ERR_EMPTY_INPUT,
+                         "the field \"inputs\" is an empty list, want at least one text");
+    if (count > most)
+        return error_set(err, ERR_TOO_MANY,
+                         "the field \"inputs\" has %zu texts, at most %zu may come in one request", count,
+                         most);
+    call->inputs = arena_calloc(&call->arena, count, sizeof *call->inputs);
+    call->job.items = arena_calloc(&call->arena, count, sizeof *call->job.items);
+    if (!call->inputs || !call->job.items)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu texts", count);
+    call->job.count = count;
+    return true;
+}
+
+bool call_add_text(struct call *call, size_t index, bool pair, yyjson_val *text, const char *field,
+                   struct error *err)
+{
+    if (!yyjson_is_str(text))
+        return error_set(err, ERR_BAD_INPUT, "%s is or holds %s where a string is wanted", field,
+                         json_type_words(text));
+    size_t length = yyjson_get_len(text);
+    char *copy = arena_strndup(&call->arena, yyjson_get_str(text), length);
+    if (!copy)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a text of %zu bytes", length);
+    struct input *input = &call->inputs[index];
+    if (pair) {
+        input->pair = copy;
+        input->pair_length = length;
+    } else {
+        input->text = copy;
+        input->text_length = length;
+    }
+    call->text_bytes += length;
+    return true;
+}
+
+void call_put_labels(const struct call *call, size_t index, enum score_function function, int count,
+                     struct buf *out)
+{
+    const struct model_desc *desc = call_model(call);
+    score_apply(desc, function, call->job.items[index].row, call->scores);
+    score_rank(call->scores, desc->label_count, call->order, count);
+    for (int i = 0; i < count; i++) {
+        const char *label = desc->labels[call->order[i]];
+        buf_puts(out, i ? ",{\"label\":" : "{\"label\":");
+        json_put_string(out, label, strlen(label));
+        buf_puts(out, ",\"score\":");
+        json_put_float(out, call->scores[call->order[i]]);
+        buf_putc(out, '}');
+    }
+}
+
+/* --- Life */
+
+struct call *call_new(struct api *api, struct http_exchange *x, const struct dialect *dialect)
+{
+    struct call *call = api->free_calls;
+    if (call) {
+        api->free_calls = call->next_free;
+    } else {
+        call = calloc(1, sizeof *call);
+        if (!call)
+            return NULL;
+        arena_init(&call->arena, KEPT_CALL_BYTES,
+                   CALL_BASE_BYTES + CALL_BYTES_PER_BODY_BYTE * api->options.max_body_bytes);
+    }
+    struct arena arena = call->arena;
+    *call = (struct call){.api = api, .x = x, .dialect = dialect, .arena = arena};
+    call->prepare.truncate = api->options.auto_truncate;
+    atomic_init(&call->job.cancelled, false);
+    http_set_user(x, call);
+    return call;
+}
+
+/* Gives a call back that nobody else holds. */
+static void release(struct call *call)
+{
+    struct api *api = call->api;
+    arena_reset(&call->arena);
+    call->next_free = api->free_calls;
+    api->free_calls = call;
+}
+
+void call_free(struct call *call)
+{
+    arena_free(&call->arena);
+    free(call);
+}
+
+/* The exchange that still waits for this call, parted from it; NULL where it has ended. */
+static struct http_exchange *part(struct call *call)
+{
+    struct http_exchange *x = call->x;
+    call->x = NULL;
+    if (x)
+        http_set_user(x, NULL);
+    return x;
+}
+
+static void fail(struct call *call, const struct error *err)
+{
+    struct http_exchange *x = part(call);
+    const struct dialect *dialect = call->dialect;
+    release(call);
+    if (x)
+        answer_error(x, dialect, err);
+}
+
+void call_expire(struct call *call)
+{
+    struct error err;
+    struct http_exchange *x = part(call);
+    atomic_store(&call->job.cancelled, true);
+    error_set(&err, ERR_DEADLINE, "no answer within %u ms", call->api->options.deadline_ms);
+    answer_error(x, call->dialect, &err);
+}
+
+void call_detach(struct call *call)
+{
+    call->x = NULL;
+    atomic_store(&call->job.cancelled, true);
+}
+
+/* --- The way: read, prepare, submit, finish */
+
+/* The error of the first item that has one, in words. */
+static bool items_are_sound(const struct call *call, struct error *err)
+{
+    for (size_t i = 0; i < call->job.count; i++) {
+        switch (call->job.items[i].error) {
+        case ERR_NONE:
+            continue;
+        case ERR_DEADLINE:
+            return error_set(err, ERR_DEADLINE, "no answer within %u ms", call->api->options.deadline_ms);
+        case ERR_NON_FINITE:
+            return error_set(err, ERR_NON_FINITE, "the model's output for text %zu is NaN or infinite", i);
+        default:
+            return error_set(err, call->job.items[i].error, "computing text %zu failed: %s", i,
+                             error_kind_name(call->job.items[i].error));
+        }
+    }
+    return true;
+}
+
+/* Loop thread: the job is back. */
+static void finish(struct http_task *task)
+{
+    struct call *call = (struct call *)((char *)task - offsetof(struct call, finish));
+    struct error err;
+    struct buf body;
+    if (!call->x) {
+        release(call);
+        return;
+    }
+    if (!items_are_sound(call, &err)) {
+        fail(call, &err);
+        return;
+    }
+    buf_init(&body);
+    call->dialect->write(call, &body);
+    if (!buf_ok(&body)) {
+        buf_free(&body);
+        error_set(&err, ERR_NO_MEMORY, "no memory for the answer");
+        fail(call, &err);
+        return;
+    }
+    struct http_exchange *x = part(call);
+    release(call);
+    answer_json(x, 200, &body);
+}
+
+/* A lane's thread: all items are done. */
+static void job_done(struct job *job)
+{
+    struct call *call = (struct call *)job;
+    http_post(call->api->server, &call->finish);
+}
+
+static void submit(struct call *call)
+{
+    struct error err;
+    histogram_add_ns(&call->api->prepare, call->prepare_ns);
+    if (!call->x) {
+        release(call);
+        return;
+    }
+    if (call->error.kind != ERR_NONE) {
+        err = call->error;
+        fail(call, &err);
+        return;
+    }
+    call->finish.run = finish;
+    call->job.done = job_done;
+    call->job.deadline_ns = clock_ns() + (uint64_t)call->api->options.deadline_ms * 1000000;
+    if (!sched_submit(call->api->sched, &call->job, &err))
+        fail(call, &err);
+}
+
+/* Any thread: texts to items. */
+static void prepare(struct call *call)
+{
+    const struct engine *engine = sched_engine(call->api->sched);
+    uint64_t begin = clock_ns();
+    for (size_t i = 0; i < call->job.count; i++) {
+        struct item *item = &call->job.items[i];
+        if (atomic_load(&call->job.cancelled))
+            break;
+        if (!engine_prepare(engine, &call->inputs[i], &call->prepare, &call->arena, item, &call->error)) {
+            if (call->job.count > 1)
+                error_prefix(&call->error, "inputs[%zu]", i);
+            break;
+        }
+        item->job = &call->job;
+    }
+    call->prepare_ns = clock_ns() - begin;
+}
+
+static void prepare_work(struct http_job *job)
+{
+    prepare((struct call *)((char *)job - offsetof(struct call, prepare_job)));
+}
+
+static void prepare_done(struct http_job *job)
+{
+    submit((struct call *)((char *)job - offsetof(struct call, prepare_job)));
+}
+
+static bool read_body(struct call *call, struct error *err)
+{
+    struct blob body = http_body(call->x);
+    size_t labels = (size_t)call_model(call)->label_count;
+    yyjson_doc *doc = json_read((const char *)body.bytes, body.size, REQUEST_DEPTH, http_arena(call->x), err);
+    if (!doc || !call->dialect->read(yyjson_doc_get_root(doc), call, err))
+        return false;
+    call->scores = arena_alloc(&call->arena, labels * sizeof *call->scores);
+    call->order = arena_alloc(&call->arena, labels * sizeof *call->order);
+    return (call->scores && call->order) || error_set(err, ERR_NO_MEMORY, "no memory for %zu labels", labels);
+}
+
+void call_start(struct call *call)
+{
+    struct error err;
+    if (!read_body(call, &err)) {
+        fail(call, &err);
+        return;
+    }
+    if (call->text_bytes <= call->api->options.inline_bytes) {
+        prepare(call);
+        submit(call);
+        return;
+    }
+    call->prepare_job = (struct http_job){.work = prepare_work, .done = prepare_done};
+    if (!http_offload(call->api->server, &call->prepare_job)) {
+        error_set(&err, ERR_NO_MEMORY, "no memory to tokenize %zu bytes of text", call->text_bytes);
+        fail(call, &err);
+    }
+}

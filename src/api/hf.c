@@ -1,0 +1,238 @@
+/* Hugging Face's dialect, as transformers' text-classification pipeline takes and returns it (version 5.23,
+ * pipelines/text_classification.py): {"inputs": ..., "parameters": {...}}. */
+#include <stdio.h>
+
+#include "api/call.h"
+
+/* A text alone or {"text", "text_pair"}. */
+static bool read_text(yyjson_val *value, struct call *call, size_t index, const char *field,
+                      struct error *err)
+{
+    if (!yyjson_is_obj(value))
+        return call_add_text(call, index, false, value, field, err);
+    size_t i, count;
+    yyjson_val *key, *child, *text = yyjson_obj_get(value, "text"),
+                             *pair = yyjson_obj_get(value, "text_pair");
+    yyjson_obj_foreach (value, i, count, key, child) {
+        if (!yyjson_equals_str(key, "text") && !yyjson_equals_str(key, "text_pair"))
+            return error_set(err, ERR_BAD_INPUT,
+                             "%s has the unknown field \"%.60s\", want \"text\" and perhaps \"text_pair\"",
+                             field, yyjson_get_str(key));
+    }
+    if (!text)
+        return error_set(err, ERR_BAD_INPUT, "%s is an object without \"text\"", field);
+    if (!call_add_text(call, index, false, text, field, err))
+        return false;
+    return !pair || yyjson_is_null(pair) || call_add_text(call, index, true, pair, field, err);
+}
+
+static bool read_inputs(yyjson_val *inputs, struct call *call, struct error *err)
+{
+    if (!inputs)
+        return error_set(err, ERR_BAD_INPUT,
+                         "the field \"inputs\" is missing, want {\"inputs\": \"a text\"}");
+    call->reply.is_list = yyjson_is_arr(inputs);
+    call->reply.is_object = yyjson_is_obj(inputs);
+    if (!call->reply.is_list) {
+        if (!yyjson_is_str(inputs) && !call->reply.is_object)
+            return error_set(
+                err, ERR_BAD_INPUT,
+                "the field \"inputs\" is %s, want a string, an object with \"text\", or a list of these",
+                json_type_words(inputs));
+        return call_set_count(call, 1, err) && read_text(inputs, call, 0, "the field \"inputs\"", err);
+    }
+    if (!call_set_count(call, yyjson_arr_size(inputs), err))
+        return false;
+    size_t index, count;
+    yyjson_val *element;
+    yyjson_arr_foreach (inputs, index, count, element) {
+        char field[48];
+        snprintf(field, sizeof field, "the field \"inputs[%zu]\"", index);
+        if (!read_text(element, call, index, field, err))
+            return false;
+    }
+    return true;
+}
+
+/* --- Parameters */
+
+static bool read_top_k(yyjson_val *value, struct call *call, struct error *err)
+{
+    int labels = call_model(call)->label_count;
+    call->reply.has_top_k = true;
+    call->reply.top_k = labels;
+    if (yyjson_is_null(value))
+        return true;
+    if (!yyjson_is_int(value) || !yyjson_is_uint(value) || yyjson_get_uint(value) == 0)
+        return error_set(
+            err, ERR_BAD_INPUT,
+            "the parameter \"top_k\" is %s, want a whole number of at least 1, or null for all labels",
+            yyjson_is_int(value) ? "below 1" : json_type_words(value));
+    if (yyjson_get_uint(value) < (uint64_t)labels)
+        call->reply.top_k = (int)yyjson_get_uint(value);
+    return true;
+}
+
+static bool read_function(yyjson_val *value, struct call *call, struct error *err)
+{
+    if (yyjson_is_null(value))
+        return true;
+    if (yyjson_is_str(value) &&
+        score_function_parse(yyjson_get_str(value), yyjson_get_len(value), &call->reply.function))
+        return true;
+    return error_set(
+        err, ERR_BAD_INPUT,
+        "the parameter \"function_to_apply\" is %s%.40s, want \"softmax\", \"sigmoid\" or \"none\"",
+        yyjson_is_str(value) ? "" : json_type_words(value),
+        yyjson_is_str(value) ? yyjson_get_str(value) : "");
+}
+
+static const struct {
+    const char *name;
+    bool truncate;
+    enum truncation strategy;
+} truncations[] = {
+    {"longest_first", true, TRUNCATE_LONGEST_FIRST},
+    {"only_first", true, TRUNCATE_ONLY_FIRST},
+    {"only_second", true, TRUNCATE_ONLY_SECOND},
+    {"do_not_truncate", false, TRUNCATE_LONGEST_FIRST},
+};
+
+static bool read_truncation(yyjson_val *value, struct call *call, struct error *err)
+{
+    if (yyjson_is_bool(value)) {
+        call->prepare.truncate = yyjson_get_bool(value);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof truncations / sizeof *truncations; i++) {
+        if (yyjson_equals_str(value, truncations[i].name)) {
+            call->prepare.truncate = truncations[i].truncate;
+            call->prepare.strategy = truncations[i].strategy;
+            return true;
+        }
+    }
+    return error_set(err, ERR_BAD_INPUT,
+                     "the parameter \"truncation\" is %s%.40s, want true, false, \"longest_first\", "
+                     "\"only_first\", \"only_second\" or "
+                     "\"do_not_truncate\"",
+                     yyjson_is_str(value) ? "" : json_type_words(value),
+                     yyjson_is_str(value) ? yyjson_get_str(value) : "");
+}
+
+static bool read_max_length(yyjson_val *value, struct call *call, struct error *err)
+{
+    if (yyjson_is_null(value))
+        return true;
+    if (!yyjson_is_uint(value) || yyjson_get_uint(value) == 0)
+        return error_set(err, ERR_BAD_INPUT,
+                         "the parameter \"max_length\" is %s, want a whole number of at least 1",
+                         yyjson_is_int(value) ? "below 1" : json_type_words(value));
+    call->prepare.max_tokens = (size_t)yyjson_get_uint(value);
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*read)(yyjson_val *value, struct call *call, struct error *err);
+} parameters_known[] = {
+    {"top_k", read_top_k},
+    {"function_to_apply", read_function},
+    {"truncation", read_truncation},
+    {"max_length", read_max_length},
+};
+
+static bool read_parameter(yyjson_val *key, yyjson_val *value, struct call *call, struct error *err)
+{
+    for (size_t i = 0; i < sizeof parameters_known / sizeof *parameters_known; i++)
+        if (yyjson_equals_str(key, parameters_known[i].name))
+            return parameters_known[i].read(value, call, err);
+    return error_set(
+        err, ERR_BAD_INPUT,
+        "the parameter \"%.60s\" is unknown, want top_k, function_to_apply, truncation or max_length",
+        yyjson_get_str(key));
+}
+
+static bool read_parameters(yyjson_val *parameters, struct call *call, struct error *err)
+{
+    if (!parameters || yyjson_is_null(parameters))
+        return true;
+    if (!yyjson_is_obj(parameters))
+        return error_set(err, ERR_BAD_INPUT, "the field \"parameters\" is %s, want an object",
+                         json_type_words(parameters));
+    size_t index, count;
+    yyjson_val *key, *value;
+    yyjson_obj_foreach (parameters, index, count, key, value) {
+        if (!read_parameter(key, value, call, err))
+            return false;
+    }
+    /* As in transformers, max_length alone switches truncation on; "truncation": false keeps it off. */
+    yyjson_val *truncation = yyjson_obj_get(parameters, "truncation");
+    if (call->prepare.max_tokens && !truncation)
+        call->prepare.truncate = true;
+    return true;
+}
+
+static bool hf_read(yyjson_val *root, struct call *call, struct error *err)
+{
+    if (!yyjson_is_obj(root))
+        return error_set(err, ERR_BAD_INPUT,
+                         "the body is %s, want an object such as {\"inputs\": \"a text\"}",
+                         json_type_words(root));
+    return read_inputs(yyjson_obj_get(root, "inputs"), call, err) &&
+           read_parameters(yyjson_obj_get(root, "parameters"), call, err);
+}
+
+/* --- The answer: its shape follows what was sent, and whether top_k was there at all. */
+
+static void put_text(const struct call *call, size_t index, struct buf *out)
+{
+    if (!call->reply.has_top_k) {
+        call_put_labels(call, index, call->reply.function, 1, out);
+        return;
+    }
+    buf_putc(out, '[');
+    call_put_labels(call, index, call->reply.function, call->reply.top_k, out);
+    buf_putc(out, ']');
+}
+
+static void hf_write(const struct call *call, struct buf *out)
+{
+    const struct reply *reply = &call->reply;
+    /* A single string without top_k comes back as a list of one, a single object bare: the pipeline's own
+     * oddity. */
+    bool outer = reply->is_list || (!reply->has_top_k && !reply->is_object);
+    if (outer)
+        buf_putc(out, '[');
+    for (size_t i = 0; i < call->job.count; i++) {
+        if (i)
+            buf_putc(out, ',');
+        put_text(call, i, out);
+    }
+    if (outer)
+        buf_putc(out, ']');
+}
+
+static struct answer_kind hf_kind_of(enum error_kind kind)
+{
+    switch (kind) {
+    case ERR_BAD_JSON:
+        return (struct answer_kind){400, "bad_json"};
+    case ERR_BAD_INPUT:
+    case ERR_EMPTY_INPUT:
+    case ERR_TOO_MANY:
+        return (struct answer_kind){422, error_kind_name(kind)};
+    case ERR_TOO_LONG:
+        return (struct answer_kind){413, "too_long"};
+    case ERR_OVERLOADED:
+        return (struct answer_kind){429, "overloaded"};
+    case ERR_LOADING:
+    case ERR_SHUTTING_DOWN:
+        return (struct answer_kind){503, error_kind_name(kind)};
+    case ERR_DEADLINE:
+        return (struct answer_kind){504, "deadline"};
+    default:
+        return (struct answer_kind){500, error_kind_name(kind)};
+    }
+}
+
+const struct dialect hf_dialect = {hf_read, hf_write, hf_kind_of};

@@ -1,0 +1,132 @@
+/* text-embeddings-inference's dialect, version 1.9: POST /predict {"inputs": ..., "raw_scores", "truncate",
+ * "truncation_direction"}. One text is "a" or ["a"], a pair ["a", "b"], a batch a list of such lists. */
+#include <stdio.h>
+
+#include "api/call.h"
+
+/* ["a"] or ["a", "b"]. */
+static bool read_sequence(yyjson_val *list, struct call *call, size_t index, const char *field,
+                          struct error *err)
+{
+    size_t length = yyjson_arr_size(list);
+    if (length != 1 && length != 2)
+        return error_set(err, ERR_BAD_INPUT, "%s has %zu texts, want one, or two for a pair", field, length);
+    return call_add_text(call, index, false, yyjson_arr_get(list, 0), field, err) &&
+           (length == 1 || call_add_text(call, index, true, yyjson_arr_get(list, 1), field, err));
+}
+
+static bool read_batch(yyjson_val *inputs, struct call *call, struct error *err)
+{
+    size_t index, count;
+    yyjson_val *sequence;
+    call->reply.is_list = true;
+    if (!call_set_count(call, yyjson_arr_size(inputs), err))
+        return false;
+    yyjson_arr_foreach (inputs, index, count, sequence) {
+        char field[48];
+        snprintf(field, sizeof field, "the field \"inputs[%zu]\"", index);
+        if (!yyjson_is_arr(sequence))
+            return error_set(err, ERR_BAD_INPUT, "%s is %s, want a list of one or two strings", field,
+                             json_type_words(sequence));
+        if (!read_sequence(sequence, call, index, field, err))
+            return false;
+    }
+    return true;
+}
+
+static bool read_inputs(yyjson_val *inputs, struct call *call, struct error *err)
+{
+    if (!inputs)
+        return error_set(err, ERR_BAD_INPUT,
+                         "the field \"inputs\" is missing, want {\"inputs\": \"a text\"}");
+    if (yyjson_is_str(inputs))
+        return call_set_count(call, 1, err) &&
+               call_add_text(call, 0, false, inputs, "the field \"inputs\"", err);
+    if (!yyjson_is_arr(inputs))
+        return error_set(err, ERR_BAD_INPUT, "the field \"inputs\" is %s, want a string or a list",
+                         json_type_words(inputs));
+    if (yyjson_arr_size(inputs) == 0 || yyjson_is_arr(yyjson_arr_get_first(inputs)))
+        return read_batch(inputs, call, err);
+    return call_set_count(call, 1, err) && read_sequence(inputs, call, 0, "the field \"inputs\"", err);
+}
+
+static bool read_flag(yyjson_val *root, const char *name, bool *out, struct error *err)
+{
+    yyjson_val *value = yyjson_obj_get(root, name);
+    if (!value || yyjson_is_null(value))
+        return true;
+    if (!yyjson_is_bool(value))
+        return error_set(err, ERR_BAD_INPUT, "the field \"%s\" is %s, want true or false", name,
+                         json_type_words(value));
+    *out = yyjson_get_bool(value);
+    return true;
+}
+
+static bool read_direction(yyjson_val *root, struct error *err)
+{
+    yyjson_val *value = yyjson_obj_get(root, "truncation_direction");
+    if (!value || yyjson_is_null(value) || yyjson_equals_str(value, "Right") ||
+        yyjson_equals_str(value, "right"))
+        return true;
+    return error_set(err, ERR_BAD_INPUT,
+                     "the field \"truncation_direction\" is %s%.40s, linnet truncates on the \"right\"",
+                     yyjson_is_str(value) ? "" : json_type_words(value),
+                     yyjson_is_str(value) ? yyjson_get_str(value) : "");
+}
+
+static bool tei_read(yyjson_val *root, struct call *call, struct error *err)
+{
+    if (!yyjson_is_obj(root))
+        return error_set(err, ERR_BAD_INPUT,
+                         "the body is %s, want an object such as {\"inputs\": \"a text\"}",
+                         json_type_words(root));
+    bool raw_scores = false;
+    if (!read_inputs(yyjson_obj_get(root, "inputs"), call, err) ||
+        !read_flag(root, "raw_scores", &raw_scores, err) ||
+        !read_flag(root, "truncate", &call->prepare.truncate, err) || !read_direction(root, err))
+        return false;
+    if (raw_scores)
+        call->reply.function = SCORE_NONE;
+    return true;
+}
+
+static void tei_write(const struct call *call, struct buf *out)
+{
+    int labels = call_model(call)->label_count;
+    if (call->reply.is_list)
+        buf_putc(out, '[');
+    for (size_t i = 0; i < call->job.count; i++) {
+        buf_puts(out, i ? ",[" : "[");
+        call_put_labels(call, i, call->reply.function, labels, out);
+        buf_putc(out, ']');
+    }
+    if (call->reply.is_list)
+        buf_putc(out, ']');
+}
+
+/* router/src/http/server.rs: the statuses and error types that TEI's clients know. */
+static struct answer_kind tei_kind_of(enum error_kind kind)
+{
+    switch (kind) {
+    case ERR_BAD_JSON:
+        return (struct answer_kind){400, "Validation"};
+    case ERR_BAD_INPUT:
+        return (struct answer_kind){422, "Tokenizer"};
+    case ERR_EMPTY_INPUT:
+        return (struct answer_kind){400, "Empty"};
+    case ERR_TOO_MANY:
+    case ERR_TOO_LONG:
+        return (struct answer_kind){413, "Validation"};
+    case ERR_OVERLOADED:
+        return (struct answer_kind){429, "Overloaded"};
+    case ERR_LOADING:
+    case ERR_SHUTTING_DOWN:
+        return (struct answer_kind){503, "Unhealthy"};
+    case ERR_DEADLINE:
+        return (struct answer_kind){504, "Backend"};
+    default:
+        return (struct answer_kind){424, "Backend"};
+    }
+}
+
+const struct dialect tei_dialect = {tei_read, tei_write, tei_kind_of};

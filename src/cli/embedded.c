@@ -1,0 +1,27 @@
+#include "cli/embedded.h"
+
+#include <stdint.h>
+
+extern const unsigned char embedded_config[], embedded_config_end[], embedded_tokenizer[],
+    embedded_tokenizer_end[], embedded_tokenizer_config[], embedded_tokenizer_config_end[],
+    embedded_weights[], embedded_weights_end[];
+
+static struct blob between(const unsigned char *begin, const unsigned char *end)
+{
+    return (struct blob){begin, (size_t)((uintptr_t)end - (uintptr_t)begin)};
+}
+
+void embedded_model(struct model_files *out)
+{
+    static struct model_shard weights;
+    weights = (struct model_shard){"model.safetensors", between(embedded_weights, embedded_weights_end)};
+    *out = (struct model_files){
+        .name = "sst2-minilm",
+        .config = between(embedded_config, embedded_config_end),
+        .tokenizer_json = between(embedded_tokenizer, embedded_tokenizer_end),
+        .tokenizer_config = between(embedded_tokenizer_config, embedded_tokenizer_config_end),
+        .shards = &weights,
+        .shard_count = 1,
+        .built_in = true,
+    };
+}

@@ -1,0 +1,11 @@
+/* The model that is linked into the executable. */
+#ifndef LINNET_CLI_EMBEDDED_H
+#define LINNET_CLI_EMBEDDED_H
+
+#include "model/files.h"
+
+/* Views of the executable's own bytes: nothing is read, nothing needs closing, but model_files_close() is
+ * harmless. */
+void embedded_model(struct model_files *out);
+
+#endif

@@ -1,0 +1,133 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/host.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/setup.h"
+#include "engine/score.h"
+
+static const char *function_name(const struct model_desc *desc)
+{
+    static const char *const names[] = {
+        [SCORE_SOFTMAX] = "softmax", [SCORE_SIGMOID] = "sigmoid", [SCORE_NONE] = "none"};
+    return names[score_function_of(desc)];
+}
+
+static void put_paths(struct buf *out, const char *separator, const char *quote)
+{
+    const struct kernels *path;
+    bool available, first = true;
+    for (int i = 0; (path = kern_path(i, &available)); i++) {
+        if (!available)
+            continue;
+        buf_printf(out, "%s%s%s%s", first ? "" : separator, quote, path->name, quote);
+        first = false;
+    }
+}
+
+static void put_text(struct buf *out, const struct model_desc *desc, int threads)
+{
+    buf_printf(out, "model         %s\n", desc->name);
+    buf_printf(out, "architecture  %s (%s): %d layers, hidden %d, %d heads, intermediate %d, %s\n",
+               desc->architecture, desc->model_type, desc->layers, desc->hidden, desc->heads,
+               desc->intermediate, desc->activation);
+    buf_printf(out, "task          %s, scores by %s\n", task_name(desc->task), function_name(desc));
+    buf_printf(out, "labels        %d:", desc->label_count);
+    for (int i = 0; i < desc->label_count; i++)
+        buf_printf(out, " %s", desc->labels[i]);
+    buf_printf(out, "\nvocabulary    %d tokens; a text may have %d\n", desc->vocab_size, desc->max_tokens);
+    buf_printf(out, "parameters    %.1f million, stored as %s\n", (double)desc->parameters * 1e-6,
+               desc->stored);
+    buf_printf(out, "precision     %s\n", desc->precision);
+    buf_printf(out, "memory        %.1f MiB of packed weights; embeddings are read from %.1f MiB of files\n",
+               (double)desc->packed_bytes / (1 << 20), (double)desc->mapped_bytes / (1 << 20));
+    buf_printf(out, "processor     %s, %d cores to use\n", host_cpu_name(), host_cores());
+    buf_printf(out, "ISA           %s (this processor runs ", desc->isa);
+    put_paths(out, ", ", "");
+    buf_printf(out, ")\nthreads       %d\n", threads);
+}
+
+static void put_field(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, "\"%s\":", name);
+    if (value)
+        json_put_string(out, value, strlen(value));
+    else
+        buf_puts(out, "null");
+    buf_putc(out, ',');
+}
+
+static void put_json(struct buf *out, const struct model_desc *desc, int threads)
+{
+    buf_putc(out, '{');
+    put_field(out, "model", desc->name);
+    put_field(out, "architecture", desc->architecture);
+    put_field(out, "model_type", desc->model_type);
+    put_field(out, "activation", desc->activation);
+    put_field(out, "task", task_name(desc->task));
+    put_field(out, "problem_type", problem_type_name(desc->problem_type));
+    put_field(out, "function_to_apply", function_name(desc));
+    put_field(out, "stored", desc->stored);
+    put_field(out, "precision", desc->precision);
+    put_field(out, "isa", desc->isa);
+    put_field(out, "processor", host_cpu_name());
+    buf_puts(out, "\"labels\":[");
+    for (int i = 0; i < desc->label_count; i++) {
+        if (i)
+            buf_putc(out, ',');
+        json_put_string(out, desc->labels[i], strlen(desc->labels[i]));
+    }
+    buf_puts(out, "],\"paths\":[");
+    put_paths(out, ",", "\"");
+    buf_printf(
+        out,
+        "],\"layers\":%d,\"hidden\":%d,\"heads\":%d,\"intermediate\":%d,\"vocab_size\":%d,\"max_tokens\":%d,"
+        "\"parameters\":%llu,\"packed_bytes\":%zu,\"mapped_bytes\":%zu,\"cores\":%d,\"threads\":%d}\n",
+        desc->layers, desc->hidden, desc->heads, desc->intermediate, desc->vocab_size, desc->max_tokens,
+        (unsigned long long)desc->parameters, desc->packed_bytes, desc->mapped_bytes, host_cores(), threads);
+}
+
+static int info_main(int argc, char **argv)
+{
+    struct setup setup;
+    bool json = false;
+    setup_default(&setup);
+    const struct option_row rows[] = {
+        {OPTION_GROUP, NULL, NULL, "Output", NULL, 0, 0},
+        {OPTION_FLAG, "json", NULL, "one JSON object", &json, 0, 0},
+        SETUP_ROWS(setup),
+    };
+    const struct usage usage = {
+        .line = "linnet info [options] [MODEL]",
+        .text = "Loads MODEL, a directory in Hugging Face form (or the embedded model), and says what it is "
+                "and how it runs here.",
+        .examples = "  linnet info\n  linnet info --json ./my-model",
+        .rows = rows,
+        .row_count = sizeof rows / sizeof *rows,
+    };
+    const char *positional[1];
+    size_t count;
+    struct error err;
+    struct model_files files;
+    struct engine *engine;
+    enum parsed parsed = options_parse(&usage, argc, argv, positional, 1, &count, &err);
+    if (parsed == PARSED_HELP)
+        return EXIT_OK;
+    if (parsed == PARSED_WRONG || !setup_open(&setup, count ? positional[0] : NULL, &files, &engine, &err))
+        return report(&err);
+    struct buf out;
+    buf_init(&out);
+    (json ? put_json : put_text)(&out, &engine->desc, setup.threads);
+    bool written =
+        buf_ok(&out) && fwrite(out.bytes, 1, out.length, stdout) == out.length && fflush(stdout) == 0;
+    if (!written)
+        error_set(&err, ERR_IO, "writing the output failed");
+    buf_free(&out);
+    engine_close(engine);
+    model_files_close(&files);
+    return written ? EXIT_OK : report(&err);
+}
+
+const struct command info_command = {"info", "say what a model is and how it runs here", info_main};

@@ -1,0 +1,68 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "cli/command.h"
+#include "cli/version.h"
+
+static const struct command *const commands[] = {&serve_command, &run_command, &tokenize_command,
+                                                 &info_command};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+int report(const struct error *err)
+{
+    fprintf(stderr, "linnet: %s\n", err->message);
+    return err->kind == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static void print_help(FILE *out)
+{
+    fprintf(out,
+            "linnet %s: serves transformer encoder models from one small program.\n\nUsage: linnet COMMAND "
+            "[options]\n\nCommands:\n",
+            LINNET_VERSION);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out, "\n  linnet COMMAND --help      options and examples of a command\n"
+                 "  linnet --version           the version; with --licenses also what the program contains\n"
+                 "\nTry: linnet serve\n");
+}
+
+static int print_version(int argc, char **argv)
+{
+    printf("linnet %s\n", LINNET_VERSION);
+    if (argc > 2 && strcmp(argv[2], "--licenses") == 0)
+        printf("\n%s\n%s", embedded_notice, embedded_license);
+    return EXIT_OK;
+}
+
+static int refuse_command(const char *word)
+{
+    const char *names[COMMAND_COUNT];
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        names[i] = commands[i]->name;
+    const char *near = suggest_nearest(word, names, COMMAND_COUNT);
+    if (near)
+        fprintf(stderr, "linnet: unknown command \"%s\"; did you mean %s?\n", word, near);
+    else
+        fprintf(stderr, "linnet: unknown command \"%s\"; see linnet --help\n", word);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return commands[i]->run(argc - 1, argv + 1);
+    if (strcmp(argv[1], "--version") == 0)
+        return print_version(argc, argv);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_OK;
+    }
+    return refuse_command(argv[1]);
+}

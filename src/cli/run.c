@@ -1,0 +1,253 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/lines.h"
+#include "cli/progress.h"
+#include "cli/setup.h"
+#include "engine/score.h"
+
+enum {
+    CHUNK_LINES = 512, /* read, computed and written together; fewer where the input stalls */
+    MAX_BATCH_TOKENS = 65536,
+    CHUNK_BYTES = 1 << 20, /* kept between chunks */
+};
+
+struct run {
+    struct setup setup;
+    const char *input, *function_name;
+    bool logits, no_truncation;
+    int top_k;
+    size_t batch_tokens;
+
+    enum score_function function;
+    struct engine *engine;
+    struct lane *lane;
+    struct lines lines;
+    struct arena arena; /* of one chunk */
+    struct item items[CHUNK_LINES];
+    struct item *pointers[CHUNK_LINES];
+    size_t numbers[CHUNK_LINES]; /* of each item's line */
+    size_t count;
+    float *scores;
+    int *order;
+    struct buf out;
+    struct progress progress;
+    uint64_t texts, failed, truncated;
+};
+
+static void report_line(struct run *run, size_t number, const char *message)
+{
+    progress_clear(&run->progress);
+    fprintf(stderr, "linnet: %s: line %zu: %s\n", run->lines.name, number, message);
+    run->failed++;
+}
+
+/* Reads and prepares up to a chunk. False at the end of the input; *broken where reading failed. */
+static bool read_chunk(struct run *run, bool *broken, struct error *err)
+{
+    const struct prepare_options options = {.truncate = !run->no_truncation};
+    struct input input;
+    run->count = 0;
+    arena_reset(&run->arena);
+    while (run->count < CHUNK_LINES && !(run->count > 0 && lines_would_block(&run->lines))) {
+        enum line_result result = lines_next(&run->lines, &run->arena, &input, err);
+        if (result == LINE_END || result == LINE_BROKEN) {
+            *broken = result == LINE_BROKEN;
+            return false;
+        }
+        struct item *item = &run->items[run->count];
+        if (result == LINE_BAD || !engine_prepare(run->engine, &input, &options, &run->arena, item, err)) {
+            report_line(run, run->lines.number, err->message);
+            continue;
+        }
+        run->pointers[run->count] = item;
+        run->numbers[run->count++] = run->lines.number;
+    }
+    return true;
+}
+
+static void compute_chunk(struct run *run)
+{
+    size_t begin = 0;
+    while (begin < run->count) {
+        size_t end = begin, tokens = 0;
+        do
+            tokens += run->items[end++].cost;
+        while (end < run->count && tokens + run->items[end].cost <= run->batch_tokens);
+        lane_run(run->lane, run->pointers + begin, end - begin);
+        begin = end;
+    }
+}
+
+static void put_label(struct run *run, int id)
+{
+    const char *label = run->engine->desc.labels[id];
+    buf_puts(&run->out, "\"label\":");
+    json_put_string(&run->out, label, strlen(label));
+    buf_puts(&run->out, ",\"score\":");
+    json_put_float(&run->out, run->scores[id]);
+}
+
+static void put_row(struct run *run, const struct item *item)
+{
+    const struct model_desc *desc = &run->engine->desc;
+    int ranked = run->top_k && run->top_k < desc->label_count ? run->top_k
+                 : run->top_k                                 ? desc->label_count
+                                                              : 1;
+    score_apply(desc, run->function, item->row, run->scores);
+    score_rank(run->scores, desc->label_count, run->order, ranked);
+    buf_putc(&run->out, '{');
+    put_label(run, run->order[0]);
+    if (run->top_k) {
+        buf_puts(&run->out, ",\"top_k\":[");
+        for (int i = 0; i < ranked; i++) {
+            buf_puts(&run->out, i ? ",{" : "{");
+            put_label(run, run->order[i]);
+            buf_putc(&run->out, '}');
+        }
+        buf_putc(&run->out, ']');
+    }
+    if (run->logits) {
+        buf_puts(&run->out, ",\"logits\":");
+        for (int i = 0; i < desc->label_count; i++) {
+            buf_putc(&run->out, i ? ',' : '[');
+            json_put_float(&run->out, item->row[i]);
+        }
+        buf_putc(&run->out, ']');
+    }
+    bool truncated = item->length < item->full_length;
+    run->truncated += truncated;
+    buf_puts(&run->out, truncated ? ",\"truncated\":true}\n" : "}\n");
+}
+
+static bool write_chunk(struct run *run, struct error *err)
+{
+    buf_clear(&run->out);
+    for (size_t i = 0; i < run->count; i++) {
+        if (run->items[i].error == ERR_NONE) {
+            put_row(run, &run->items[i]);
+            run->texts++;
+        } else {
+            report_line(run, run->numbers[i], error_kind_words(run->items[i].error));
+        }
+    }
+    if (!buf_ok(&run->out))
+        return error_set(err, ERR_NO_MEMORY, "no memory for the output of %zu lines", run->count);
+    if (run->out.length &&
+        (fwrite(run->out.bytes, 1, run->out.length, stdout) != run->out.length || fflush(stdout) != 0))
+        return error_set_errno(err, errno, "writing the output");
+    progress_update(&run->progress, run->texts, run->lines.bytes_read, run->lines.total_bytes);
+    return true;
+}
+
+static bool stream(struct run *run, struct error *err)
+{
+    bool more = true, broken = false, written = true;
+    progress_begin(&run->progress);
+    while (more && written) {
+        struct error read_error;
+        more = read_chunk(run, &broken, &read_error);
+        compute_chunk(run);
+        written = write_chunk(run, err);
+        if (broken && written)
+            *err = read_error;
+    }
+    progress_clear(&run->progress);
+    if (run->truncated)
+        fprintf(stderr, "linnet: %llu of %llu texts were truncated to %d tokens\n",
+                (unsigned long long)run->truncated, (unsigned long long)run->texts,
+                run->engine->desc.max_tokens);
+    if (run->failed)
+        fprintf(stderr, "linnet: %llu lines failed\n", (unsigned long long)run->failed);
+    return written && !broken;
+}
+
+static bool open_lane(struct run *run, struct error *err)
+{
+    size_t labels = (size_t)run->engine->desc.label_count;
+    run->scores = malloc(labels * sizeof *run->scores);
+    run->order = malloc(labels * sizeof *run->order);
+    if (!run->scores || !run->order)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu labels", labels);
+    run->lane = lane_open(run->engine, run->setup.threads, err);
+    return run->lane != NULL;
+}
+
+static bool run_model(struct run *run, const char *model, const char *file, struct error *err)
+{
+    struct model_files files;
+    if (run->function_name &&
+        !score_function_parse(run->function_name, strlen(run->function_name), &run->function))
+        return error_set(err, ERR_USAGE, "--function-to-apply is \"%.40s\", want softmax, sigmoid or none",
+                         run->function_name);
+    if (!lines_open(&run->lines, file, run->input, err))
+        return false;
+    bool ok = setup_open(&run->setup, model, &files, &run->engine, err);
+    if (ok) {
+        arena_init(&run->arena, CHUNK_BYTES, SIZE_MAX);
+        buf_init(&run->out);
+        ok = open_lane(run, err) && stream(run, err);
+        lane_close(run->lane);
+        free(run->scores);
+        free(run->order);
+        buf_free(&run->out);
+        arena_free(&run->arena);
+        engine_close(run->engine);
+        model_files_close(&files);
+    }
+    lines_close(&run->lines);
+    return ok;
+}
+
+static int run_main(int argc, char **argv)
+{
+    static struct run run = {.input = "lines", .batch_tokens = 256};
+    setup_default(&run.setup);
+    const struct option_row rows[] = {
+        {OPTION_GROUP, NULL, NULL, "Input and output", NULL, 0, 0},
+        {OPTION_STRING, "input", "FORMAT",
+         "lines: a text a line; jsonl: objects with \"text\", \"text_pair\" (default lines)", &run.input, 0,
+         0},
+        {OPTION_FLAG, "logits", NULL, "add the model's raw outputs, in label order, at full precision",
+         &run.logits, 0, 0},
+        {OPTION_INT, "top-k", "N", "add the N best labels as \"top_k\"", &run.top_k, 1, 65536},
+        {OPTION_STRING, "function-to-apply", "NAME", "softmax, sigmoid or none (default: the model's own)",
+         &run.function_name, 0, 0},
+        {OPTION_FLAG, "no-truncation", NULL, "report texts over the model's limit instead of cutting them",
+         &run.no_truncation, 0, 0},
+        SETUP_ROWS(run.setup),
+        {OPTION_SIZE, "batch-tokens", "N", "tokens computed together (default 256)", &run.batch_tokens, 1,
+         MAX_BATCH_TOKENS},
+    };
+    const struct usage usage = {
+        .line = "linnet run [options] [MODEL] [FILE]",
+        .text =
+            "Classifies each line of FILE (or of standard input) and writes a JSON object a line, in order:\n"
+            "{\"label\": ..., \"score\": ...}. Texts over the model's limit are cut, marked \"truncated\": "
+            "true and counted\n"
+            "on stderr. A line that cannot be read is reported on stderr with its number; the rest goes on.\n"
+            "MODEL is a directory in Hugging Face form; without it the embedded sentiment model is used.",
+        .examples = "  echo 'I love you.' | linnet run\n"
+                    "  linnet run ./my-model reviews.txt > labels.jsonl\n"
+                    "  linnet run --input jsonl --logits --top-k 3 ./my-model pairs.jsonl",
+        .rows = rows,
+        .row_count = sizeof rows / sizeof *rows,
+    };
+    const char *positional[2], *model, *file;
+    size_t count;
+    struct error err;
+    enum parsed parsed = options_parse(&usage, argc, argv, positional, 2, &count, &err);
+    if (parsed == PARSED_HELP)
+        return EXIT_OK;
+    if (parsed == PARSED_WRONG || !setup_arguments(positional, count, &model, &file, &err) ||
+        !run_model(&run, model, file, &err))
+        return report(&err);
+    return run.failed ? EXIT_SOME_FAILED : EXIT_OK;
+}
+
+const struct command run_command = {"run", "classify the lines of a file", run_main};

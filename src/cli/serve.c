@@ -1,0 +1,238 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/setup.h"
+#include "cli/version.h"
+
+struct serve {
+    struct setup setup;
+    struct http_options http;
+    struct api_options api_options;
+    struct sched_options sched_options;
+    const char *model, *log_level, *log_format;
+    int lanes;
+    size_t batch_tokens;
+
+    struct http_server *server;
+    struct api *api;
+    struct sched *sched;
+    struct model_files files;
+    struct engine *engine;
+    pthread_t loader;
+    struct http_task loaded;
+    struct error load_error; /* kind ERR_NONE: the model is ready */
+    uint64_t begin_ns;
+};
+
+/* --- Loading, beside the loop that already listens */
+
+static bool load(struct serve *serve, struct error *err)
+{
+    if (!setup_open(&serve->setup, serve->model, &serve->files, &serve->engine, err))
+        return false;
+    serve->sched = sched_start(serve->engine, &serve->sched_options, err);
+    return serve->sched != NULL;
+}
+
+static void print_ready(const struct serve *serve)
+{
+    const struct model_desc *desc = &serve->engine->desc;
+    bool ipv6 = strchr(serve->http.host, ':') != NULL;
+    char address[300];
+    snprintf(address, sizeof address, "http://%s%s%s:%d", ipv6 ? "[" : "", serve->http.host, ipv6 ? "]" : "",
+             http_port(serve->server));
+    log_info("%s is ready after %.0f ms: %s, %s on %s, %d lanes of %d threads", desc->name,
+             (double)(clock_ns() - serve->begin_ns) * 1e-6, desc->architecture, desc->precision, desc->isa,
+             serve->sched_options.lanes, serve->sched_options.threads_per_lane);
+    printf("linnet %s serves %s on %s\nTry:\n  curl -X POST %s/age -H 'Content-Type: application/json' -d "
+           "'{\"inputs\": \"I love you. I like "
+           "you. I am your friend.\"}'\n",
+           LINNET_VERSION, desc->name, address, address);
+    fflush(stdout);
+}
+
+/* Loop thread: the loader has ended. */
+static void on_loaded(struct http_task *task)
+{
+    struct serve *serve = (struct serve *)((char *)task - offsetof(struct serve, loaded));
+    if (serve->load_error.kind != ERR_NONE) {
+        http_stop(serve->server);
+        return;
+    }
+    api_ready(serve->api, serve->sched);
+    print_ready(serve);
+}
+
+static void *loader_main(void *argument)
+{
+    struct serve *serve = argument;
+    struct error err;
+    if (!load(serve, &err))
+        serve->load_error = err;
+    serve->loaded.run = on_loaded;
+    http_post(serve->server, &serve->loaded);
+    return NULL;
+}
+
+/* --- Running */
+
+static int run_server(struct serve *serve)
+{
+    log_info("listening on %s:%d", serve->http.host, http_port(serve->server));
+    int problem = pthread_create(&serve->loader, NULL, loader_main, serve);
+    if (problem) {
+        struct error err;
+        error_set_errno(&err, problem, "starting the thread that loads the model");
+        return report(&err);
+    }
+    bool drained = http_run(serve->server);
+    pthread_join(serve->loader, NULL);
+    if (serve->load_error.kind != ERR_NONE)
+        return report(&serve->load_error);
+    return drained ? EXIT_OK : EXIT_FAILED;
+}
+
+static int serve_model(struct serve *serve)
+{
+    struct error err;
+    serve->begin_ns = clock_ns();
+    serve->api = api_open(&serve->api_options, &err);
+    if (!serve->api)
+        return report(&err);
+    struct http_handler handler = api_handler(serve->api);
+    serve->server = http_open(&serve->http, &handler, &err);
+    if (!serve->server) {
+        api_close(serve->api);
+        return report(&err);
+    }
+    api_attach(serve->api, serve->server);
+    int code = run_server(serve);
+    /* Lanes hand their last jobs to the loop, which http_close() runs out. */
+    sched_stop(serve->sched);
+    http_close(serve->server);
+    api_close(serve->api);
+    if (serve->engine) {
+        engine_close(serve->engine);
+        model_files_close(&serve->files);
+    }
+    return code;
+}
+
+/* --- Options */
+
+static bool parse_log(const struct serve *serve, struct error *err)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    bool json = strcmp(serve->log_format, "json") == 0;
+    if (!json && strcmp(serve->log_format, "text") != 0)
+        return error_set(err, ERR_USAGE, "--log-format is \"%.40s\", want text or json", serve->log_format);
+    for (enum log_level level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+        if (strcmp(serve->log_level, levels[level]) == 0) {
+            log_setup(level, json);
+            return true;
+        }
+    }
+    return error_set(err, ERR_USAGE, "--log-level is \"%.40s\", want error, warn, info or debug",
+                     serve->log_level);
+}
+
+/* What follows from the options together. */
+static bool settle(struct serve *serve, struct error *err)
+{
+    struct sched_options *sched = &serve->sched_options;
+    size_t queue_jobs = sched->queue_jobs;
+    sched_options_default(sched, serve->setup.threads);
+    sched->queue_jobs = queue_jobs;
+    if (serve->batch_tokens)
+        sched->batch_tokens = serve->batch_tokens;
+    if (serve->lanes > serve->setup.threads)
+        return error_set(err, ERR_USAGE, "--lanes is %d, more than the %d threads there are for them",
+                         serve->lanes, serve->setup.threads);
+    if (serve->lanes) {
+        sched->lanes = serve->lanes;
+        sched->threads_per_lane = serve->setup.threads / serve->lanes;
+    }
+    serve->api_options.version = LINNET_VERSION;
+    serve->api_options.deadline_ms = serve->http.request_ms;
+    serve->api_options.max_body_bytes = serve->http.max_body_bytes;
+    return parse_log(serve, err);
+}
+
+static int serve_main(int argc, char **argv)
+{
+    static struct serve serve = {.log_level = "info", .log_format = "text"};
+    int request_ms, drain_ms;
+    setup_default(&serve.setup);
+    http_options_default(&serve.http);
+    api_options_default(&serve.api_options);
+    sched_options_default(&serve.sched_options, 1);
+    request_ms = (int)serve.http.request_ms;
+    drain_ms = (int)serve.http.drain_ms;
+    const struct option_row rows[] = {
+        {OPTION_GROUP, NULL, NULL, "Address", NULL, 0, 0},
+        {OPTION_STRING, "host", "ADDRESS", "address to listen on (default 127.0.0.1)", &serve.http.host, 0,
+         0},
+        {OPTION_INT, "port", "N", "port; 0 lets the system choose (default 8080)", &serve.http.port, 0,
+         65535},
+        {OPTION_STRING, "cors-allow-origin", "ORIGIN", "let pages of that origin (or *) call (default: none)",
+         &serve.http.cors_origin, 0, 0},
+        SETUP_ROWS(serve.setup),
+        {OPTION_INT, "lanes", "N",
+         "batches computed at once, each by threads / N threads (default: teams of at most 8)", &serve.lanes,
+         1, 1024},
+        {OPTION_SIZE, "batch-tokens", "N", "tokens computed together (default 256)", &serve.batch_tokens, 1,
+         65536},
+        {OPTION_GROUP, NULL, NULL, "Limits", NULL, 0, 0},
+        {OPTION_FLAG, "auto-truncate", NULL, "cut texts over the model's limit instead of answering 413",
+         &serve.api_options.auto_truncate, 0, 0},
+        {OPTION_SIZE, "max-concurrent-requests", "N", "requests that may wait; more get 429 (default 512)",
+         &serve.sched_options.queue_jobs, 1, 1 << 20},
+        {OPTION_SIZE, "max-client-batch-size", "N", "texts in one request (default 512)",
+         &serve.api_options.max_texts, 1, 65536},
+        {OPTION_SIZE, "payload-limit", "BYTES", "body of one request; more gets 413 (default 2097152)",
+         &serve.http.max_body_bytes, 1, 1 << 30},
+        {OPTION_INT, "max-connections", "N", "open connections (default 10000)", &serve.http.max_connections,
+         1, 1 << 20},
+        {OPTION_INT, "request-timeout", "MS", "a request's total time; later gets 504 (default 30000)",
+         &request_ms, 1, 3600000},
+        {OPTION_INT, "drain-timeout", "MS", "time to finish after SIGTERM (default 30000)", &drain_ms, 0,
+         3600000},
+        {OPTION_GROUP, NULL, NULL, "Log", NULL, 0, 0},
+        {OPTION_STRING, "log-level", "LEVEL", "error, warn, info or debug (default info)", &serve.log_level,
+         0, 0},
+        {OPTION_STRING, "log-format", "FORMAT", "text or json (default text)", &serve.log_format, 0, 0},
+        {OPTION_FLAG, "access-log", NULL, "a line for each answer", &serve.http.access_log, 0, 0},
+    };
+    const struct usage usage = {
+        .line = "linnet serve [options] [MODEL]",
+        .text =
+            "Serves MODEL, a directory in Hugging Face form (or the embedded sentiment model), over HTTP:\n"
+            "POST /age (transformers' pipeline), POST /predict (text-embeddings-inference), GET /info "
+            "/health /live /metrics.",
+        .examples =
+            "  linnet serve\n"
+            "  linnet serve ./my-model --host 0.0.0.0 --port 80\n"
+            "  linnet serve --auto-truncate --max-concurrent-requests 64 --access-log --log-format json",
+        .rows = rows,
+        .row_count = sizeof rows / sizeof *rows,
+    };
+    const char *positional[1];
+    size_t count;
+    struct error err;
+    enum parsed parsed = options_parse(&usage, argc, argv, positional, 1, &count, &err);
+    if (parsed == PARSED_HELP)
+        return EXIT_OK;
+    serve.http.request_ms = (unsigned)request_ms;
+    serve.http.drain_ms = (unsigned)drain_ms;
+    if (parsed == PARSED_WRONG || !settle(&serve, &err))
+        return report(&err);
+    serve.model = count ? positional[0] : NULL;
+    return serve_model(&serve);
+}
+
+const struct command serve_command = {"serve", "serve a model over HTTP", serve_main};
