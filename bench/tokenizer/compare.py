@@ -3,8 +3,8 @@
 
 Usage: LINNET_BUILD=build/release python bench/tokenizer/compare.py TOKENIZER_JSON TEXT_FILE [ROUNDS]
 
-A round encodes every line of the file with both, one after the other, so that what else the machine does falls on both.
-Prints the medians and the ratio. The numbers of tokens must be equal.
+A round encodes every line of the file with both, one after the other, so that what else the machine does falls on both:
+PASSES times with linnet, so that both take about as long. Prints the medians of a pass and the ratio. The numbers of tokens must be equal.
 """
 
 import os
@@ -19,6 +19,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread; read when the pack
 from tokenizers import Tokenizer, __version__  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
+PASSES = 30
 
 
 def main():
@@ -28,7 +29,8 @@ def main():
     lines = data.decode().removesuffix("\n").split("\n")
     tokenizer = Tokenizer.from_file(model)
     ours, theirs, package_tokens = [], [], 0
-    with subprocess.Popen([program, model, texts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [program, model, texts, str(PASSES)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         for _ in range(rounds):
             process.stdin.write("x")
             process.stdin.flush()

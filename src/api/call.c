@@ -197,7 +197,7 @@ static void finish(struct http_task *task)
     answer_json(x, 200, &body);
 }
 
-/* A lane's thread: all items are done. */
+/* Any thread: all items are done. */
 static void job_done(struct job *job)
 {
     struct call *call = (struct call *)job;

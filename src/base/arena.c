@@ -104,7 +104,7 @@ void *arena_grow(struct arena *arena, void *piece, size_t old_size, size_t new_s
         }
     }
     void *moved = arena_alloc(arena, new_size);
-    if (moved && old_size)
+    if (moved && piece && old_size)
         memcpy(moved, piece, old_size < new_size ? old_size : new_size);
     return moved;
 }

@@ -74,10 +74,10 @@ const char *host_cpu_name(void)
     size_t length = strlen(start);
     while (length && start[length - 1] == ' ')
         length--;
-    memcpy(name, start, length);
+    snprintf(name, sizeof name, "%.*s", (int)length, start);
 #endif
     if (!name[0])
-        strcpy(name, "unknown processor");
+        snprintf(name, sizeof name, "unknown processor");
     return name;
 }
 

@@ -43,7 +43,7 @@ struct model_desc {
 struct input {
     const char *text; /* valid UTF-8, may hold NUL */
     size_t text_length;
-    const char *pair; /* or NULL */
+    const char *pair; /* or NULL; an empty pair is none, as in transformers */
     size_t pair_length;
 };
 
@@ -70,7 +70,7 @@ struct job {
     struct item *items; /* [count] */
     size_t count;
     void (*done)(
-        struct job *job);  /* called once, on a lane's thread, when the last item has its result or error */
+        struct job *job);  /* called once, on any thread, when the last item has its result or error */
     uint64_t deadline_ns;  /* clock_ns() after which items that still wait are dropped; 0: none */
     atomic_bool cancelled; /* set when nobody wants the result any more; any thread */
 

@@ -60,7 +60,8 @@ static bool prepare(const struct engine *engine, const struct input *input,
         .max_tokens = options->max_tokens ? options->max_tokens : limit,
     };
     struct encoding encoding;
-    if (!tokenizer_encode(native->tokenizer, input->text, input->text_length, input->pair, input->pair_length,
+    const char *pair = input->pair_length > 0 ? input->pair : NULL;
+    if (!tokenizer_encode(native->tokenizer, input->text, input->text_length, pair, input->pair_length,
                           &encode, arena, &encoding, err))
         return false;
     if (encoding.length > limit)

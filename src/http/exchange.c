@@ -85,7 +85,7 @@ void exchange_take_id(struct http_exchange *exchange)
 {
     const char *given = exchange->parser.request_id;
     if (given && is_sane_id(given))
-        strcpy(exchange->id, given);
+        snprintf(exchange->id, sizeof exchange->id, "%s", given);
 }
 
 /* --- http.h */

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* "12345678" CR LF before a chunk's bytes and CR LF after them: no honest client frames more tightly counted
- * chunks with more than this. */
+/* What one chunk may add to the wire besides its bytes before it counts as an extension: eight digits of
+ * size, and two line ends. */
 enum { CHUNK_FRAME = 12 };
 
 bool parser_refuse(struct parser *parser, int status, const char *format, ...)

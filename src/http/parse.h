@@ -2,7 +2,9 @@
  *
  * A parser holds one request at a time and knows no sockets. Feed it bytes until it says PARSE_DONE or
  * PARSE_REFUSED, then parser_reset() it for the next request. How the bytes are split over calls never
- * changes the result. Threads: one at a time.
+ * changes the request; only the limit on chunk extensions and trailers is looked at once a call.
+ *
+ * Threads: one at a time.
  */
 #ifndef LINNET_HTTP_PARSE_H
 #define LINNET_HTTP_PARSE_H

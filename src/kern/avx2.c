@@ -1,3 +1,5 @@
+/* The kernels for AVX2: tiles of 6 rows by 16 columns, 12 of the 16 vector registers.
+ * The order of the includes matters: each template uses what those above it define. */
 #include "kern/vec_avx2.h"
 
 #define TILE_VECTORS 2

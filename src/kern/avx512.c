@@ -1,3 +1,5 @@
+/* The kernels for AVX-512: tiles of 6 rows by 64 columns, 24 of the 32 vector registers.
+ * The order of the includes matters: each template uses what those above it define. */
 #include "kern/vec_avx512.h"
 
 #define TILE_VECTORS 4

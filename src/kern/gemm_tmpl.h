@@ -7,8 +7,7 @@
 #define PANEL (TILE_VECTORS * LANES)
 
 /* out[rows][vectors * LANES] = a[rows][k] b[k][vectors * LANES]. rows and vectors are constants wherever this
- * is inlined. For every 16 floats of b it fetches the cache line at `ahead` and moves on by ahead_step bytes.
- */
+ * is inlined. For every 16 floats of b it fetches the cache line at `ahead`, then adds ahead_step bytes. */
 ALWAYS_INLINE void tile_product(int rows, int vectors, float *out, size_t out_stride, const float *a,
                                 size_t a_stride, const float *b, int k, const char *ahead, size_t ahead_step)
 {
@@ -55,24 +54,26 @@ typedef void tile_function(float *out, size_t out_stride, const float *a, size_t
     {                                                                                                      \
         tile_product(rows, vectors, out, out_stride, a, a_stride, b, k, ahead, ahead_step);                \
     }
+/* clang-format off */
 #define TILES(vectors) \
-    TILE(1, vectors)   \
-    TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)
-#define TILE_NAMES(vectors)                                                                 \
-    {                                                                                       \
-        tile_1_by_##vectors, tile_2_by_##vectors, tile_3_by_##vectors, tile_4_by_##vectors, \
-            tile_5_by_##vectors, tile_6_by_##vectors                                        \
-    }
+    TILE(1, vectors) TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)
+#define TILE_NAMES(vectors) \
+    {tile_1_by_##vectors, tile_2_by_##vectors, tile_3_by_##vectors, \
+     tile_4_by_##vectors, tile_5_by_##vectors, tile_6_by_##vectors}
+/* clang-format on */
 
+/* tiles[vectors - 1][rows - 1] */
+#if TILE_VECTORS == 2
 TILES(1)
 TILES(2)
-#if TILE_VECTORS == 4
+static tile_function *const tiles[2][TILE_ROWS] = {TILE_NAMES(1), TILE_NAMES(2)};
+#elif TILE_VECTORS == 4
+TILES(1)
+TILES(2)
 TILES(3)
 TILES(4)
-static tile_function *const tiles[TILE_VECTORS][TILE_ROWS] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),
-                                                              TILE_NAMES(4)};
-#else
-static tile_function *const tiles[TILE_VECTORS][TILE_ROWS] = {TILE_NAMES(1), TILE_NAMES(2)};
+static tile_function *const tiles[4][TILE_ROWS] = {TILE_NAMES(1), TILE_NAMES(2), TILE_NAMES(3),
+                                                   TILE_NAMES(4)};
 #endif
 
 /* What follows the product of a tile: y = activation(sums + bias) + residual, for rows x columns from (row,
@@ -129,13 +130,14 @@ static void gemm_panel(const struct gemm_f32 *g, const struct packed_f32 *w, int
     float sums[TILE_ROWS * PANEL] __attribute__((aligned(64)));
     size_t size = (size_t)w->k * PANEL;
     const float *b = w->data + (size_t)panel * size;
+    const float *next = panel + 1 < w->panel_count ? b + size : b;
     int column = panel * PANEL, columns = w->n - column < PANEL ? w->n - column : PANEL;
     int rows = row_end - row_begin, count = (rows + TILE_ROWS - 1) / TILE_ROWS;
     size_t step = (size_t)(64 + count - 1) / (size_t)count;
     for (int t = 0; t < count; t++) {
         int row = row_begin + kern_part_begin(rows, t, count);
         int height = row_begin + kern_part_begin(rows, t + 1, count) - row;
-        const char *ahead = (const char *)(b + size + size / (size_t)count * (size_t)t);
+        const char *ahead = (const char *)(next + size / (size_t)count * (size_t)t);
         tiles[TILE_VECTORS - 1][height - 1](sums, PANEL, g->x + (size_t)row * g->x_stride, g->x_stride, b,
                                             w->k, ahead, step);
         finish_tile(g, sums, row, height, column, columns);

@@ -127,7 +127,8 @@ static bool prepare_text(struct linnet_model *model, const struct texts *texts, 
         error_set(err, ERR_BAD_INPUT, "the text is not valid UTF-8");
     if (valid && engine_prepare(model->engine, &input, &model->prepare, &model->arena, item, err))
         return true;
-    return error_prefix(err, "text %zu", index);
+    error_prefix(err, "text %zu", index);
+    return false;
 }
 
 /* Prepares texts from *next on while they fit a batch, and computes them. */

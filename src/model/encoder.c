@@ -207,7 +207,7 @@ static void attend_head(const struct attention_job *job, int item, int head, int
     size_t hidden = (size_t)pass->config->hidden, first = (size_t)pass->batch->offsets[item];
     size_t query_row = job->first_only ? (size_t)item : first;
     int head_size = pass->config->hidden / pass->config->heads;
-    size_t column = (size_t)(head * head_size);
+    size_t column = (size_t)head * (size_t)head_size;
     struct attention_f32 a = {
         .q = pass->query + query_row * hidden + column,
         .k = pass->key + first * hidden + column,

@@ -145,6 +145,25 @@ static bool open_weights(struct model_files *files, const char *directory, struc
     return refuse_missing_weights(directory, err);
 }
 
+/* Directories of old versions list added tokens in a file of their own, which is not read: their ids would be
+ * missing. */
+static bool refuse_added_tokens(const struct model_files *files, const char *directory, struct error *err)
+{
+    static const char decoder[] = "\"added_tokens_decoder\"";
+    char path[MAX_PATH];
+    if (!join_path(path, directory, "added_tokens.json", err))
+        return false;
+    bool in_config =
+        files->tokenizer_config.size &&
+        memmem(files->tokenizer_config.bytes, files->tokenizer_config.size, decoder, sizeof decoder - 1);
+    return in_config || !file_exists(path) ||
+           error_set(err, ERR_UNSUPPORTED_MODEL,
+                     "%s has added_tokens.json, which linnet does not read; make a tokenizer.json: python3 "
+                     "-c \"from transformers "
+                     "import AutoTokenizer as T; T.from_pretrained('%s').save_pretrained('%s')\"",
+                     directory, directory, directory);
+}
+
 static bool open_small_files(struct model_files *files, const char *directory, struct error *err)
 {
     struct stat info;
@@ -161,6 +180,8 @@ static bool open_small_files(struct model_files *files, const char *directory, s
         !map_optional(directory, "tokenizer.json", &files->tokenizer_json, err))
         return false;
     if (!files->tokenizer_json.bytes && !map_optional(directory, "vocab.txt", &files->vocab, err))
+        return false;
+    if (files->vocab.bytes && !refuse_added_tokens(files, directory, err))
         return false;
     if (!files->tokenizer_json.bytes && !files->vocab.bytes)
         return error_set(err, ERR_NOT_FOUND, "%s has no tokenizer.json and no vocab.txt", directory);

@@ -81,45 +81,6 @@ static bool admits(const struct queue *queue, size_t cost)
     return queue->state.cost == 0 || (cost <= queue->max_cost && queue->state.cost <= queue->max_cost - cost);
 }
 
-static bool push_locked(struct queue *queue, struct job *job, size_t cost, struct error *err)
-{
-    if (queue->closed)
-        return error_set(err, ERR_SHUTTING_DOWN, "the server is shutting down and takes no new requests");
-    if (!admits(queue, cost))
-        return error_set(err, ERR_OVERLOADED,
-                         "%zu requests with %zu tokens are waiting, the limits are %zu and %zu",
-                         queue->state.jobs, queue->state.cost, queue->max_jobs, queue->max_cost);
-    append(queue, job);
-    queue->state.jobs++;
-    queue->state.items += job->count;
-    queue->state.cost += cost;
-    return true;
-}
-
-bool queue_push(struct queue *queue, struct job *job, struct error *err)
-{
-    job->taken = 0;
-    job->queued_ns = clock_ns();
-    atomic_init(&job->remaining, job->count);
-    atomic_init(&job->queue_ns, 0);
-    atomic_init(&job->compute_ns, 0);
-    size_t cost = cost_of(job);
-    pthread_mutex_lock(&queue->lock);
-    bool pushed = push_locked(queue, job, cost, err);
-    if (pushed)
-        pthread_cond_signal(&queue->work);
-    pthread_mutex_unlock(&queue->lock);
-    return pushed;
-}
-
-bool queue_has_room(struct queue *queue)
-{
-    pthread_mutex_lock(&queue->lock);
-    bool room = admits(queue, 0);
-    pthread_mutex_unlock(&queue->lock);
-    return room;
-}
-
 /* Unlinks the jobs that nobody waits for any more into a list of their own. */
 static struct job *unlink_dead(struct queue *queue, uint64_t now)
 {
@@ -149,6 +110,57 @@ static void complete_dead(struct job *dead)
         job_complete(dead, dead->count - dead->taken);
         dead = next;
     }
+}
+
+/* admits(), after letting go of jobs that nobody waits for where they are in the way. They are left in *dead.
+ */
+static bool make_room(struct queue *queue, size_t cost, struct job **dead)
+{
+    *dead = admits(queue, cost) ? NULL : unlink_dead(queue, clock_ns());
+    return admits(queue, cost);
+}
+
+static bool push_locked(struct queue *queue, struct job *job, size_t cost, struct job **dead,
+                        struct error *err)
+{
+    if (queue->closed)
+        return error_set(err, ERR_SHUTTING_DOWN, "the server is shutting down and takes no new requests");
+    if (!make_room(queue, cost, dead))
+        return error_set(err, ERR_OVERLOADED,
+                         "%zu requests with %zu tokens are waiting, the limits are %zu and %zu",
+                         queue->state.jobs, queue->state.cost, queue->max_jobs, queue->max_cost);
+    append(queue, job);
+    queue->state.jobs++;
+    queue->state.items += job->count;
+    queue->state.cost += cost;
+    pthread_cond_signal(&queue->work);
+    return true;
+}
+
+bool queue_push(struct queue *queue, struct job *job, struct error *err)
+{
+    job->taken = 0;
+    job->queued_ns = clock_ns();
+    atomic_init(&job->remaining, job->count);
+    atomic_init(&job->queue_ns, 0);
+    atomic_init(&job->compute_ns, 0);
+    size_t cost = cost_of(job);
+    struct job *dead = NULL;
+    pthread_mutex_lock(&queue->lock);
+    bool pushed = push_locked(queue, job, cost, &dead, err);
+    pthread_mutex_unlock(&queue->lock);
+    complete_dead(dead);
+    return pushed;
+}
+
+bool queue_has_room(struct queue *queue)
+{
+    struct job *dead = NULL;
+    pthread_mutex_lock(&queue->lock);
+    bool room = make_room(queue, 0, &dead);
+    pthread_mutex_unlock(&queue->lock);
+    complete_dead(dead);
+    return room;
 }
 
 struct taking {
@@ -184,7 +196,7 @@ static void take_round(struct taking *taking, size_t share)
 {
     struct queue *queue = taking->queue;
     struct job *job = queue->head;
-    for (size_t visits = queue->state.jobs; visits > 0 && taking->spent < taking->budget; visits--) {
+    for (size_t visits = queue->state.jobs; job && visits > 0 && taking->spent < taking->budget; visits--) {
         struct job *next = job->next;
         size_t before = job->taken;
         take_from(taking, job, share);

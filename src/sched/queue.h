@@ -25,7 +25,8 @@ void queue_free(struct queue *queue); /* closed and empty, without takers; NULL 
  * fill) or, after queue_close(), ERR_SHUTTING_DOWN. */
 bool queue_push(struct queue *queue, struct job *job, struct error *err);
 
-/* Whether one more job would be taken, to be asked before the work of making one. */
+/* Whether one more job would be taken, to be asked before the work of making one. Like queue_push() it
+ * completes dropped jobs where they are in the way, so job->done() may be called on the thread that asks. */
 bool queue_has_room(struct queue *queue);
 
 /* Waits for work, then fills out[0..n) with items of at most `budget` tokens in all (a single larger one

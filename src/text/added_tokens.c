@@ -10,7 +10,7 @@ static bool no_memory(struct error *err)
 bool added_tokens_init(struct added_tokens *added, size_t capacity, const struct vocabulary *model,
                        struct arena *arena)
 {
-    *added = (struct added_tokens){.capacity = capacity, .highest_id = -1, .model = model, .arena = arena};
+    *added = (struct added_tokens){.highest_id = -1, .model = model, .arena = arena};
     added->tokens = arena_calloc(arena, capacity, sizeof *added->tokens);
     return added->tokens && vocabulary_init(&added->index, capacity, arena) &&
            trie_init(&added->raw, arena) && trie_init(&added->in_normalized, arena);

@@ -31,7 +31,7 @@ struct added_token {
 
 struct added_tokens {
     struct added_token *tokens; /* [count], in the order in which they came */
-    size_t count, capacity;
+    size_t count;
     int32_t highest_id;      /* -1: none */
     struct vocabulary index; /* text -> index into tokens */
     const struct vocabulary *model;

@@ -41,7 +41,11 @@ static bool encode_words(struct work *work, const char *text, size_t length)
     const char *at = text, *end = text + length, *word;
     while (pretokenizer_next(&at, end, &word)) {
         size_t word_length = (size_t)(at - word);
-        if (!reserve(work, word_length))
+        /* A token has a character at least, and a word of more than max_characters is one token. */
+        size_t most = word_length < model->max_characters ? word_length : model->max_characters;
+        if (most == 0)
+            most = 1;
+        if (!reserve(work, most))
             return false;
         work->count += wordpiece_encode(model, word, word_length, work->ids + work->count);
     }

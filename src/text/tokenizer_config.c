@@ -154,7 +154,8 @@ static bool read_added(yyjson_val *root, struct arena *arena, struct tokenizer_c
                               err))
             return false;
     }
-    qsort(sorted, count, sizeof *sorted, compare_numbered);
+    if (count > 1)
+        qsort(sorted, count, sizeof *sorted, compare_numbered);
     for (size_t i = 0; i < count; i++)
         out->added.tokens[i] = sorted[i].token;
     out->added.count = count;

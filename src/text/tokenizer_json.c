@@ -165,7 +165,8 @@ static bool build(struct tokenizer *tokenizer, struct blob json, struct blob con
     /* Read for its errors alone: a template that is not understood may mean a model that is no BERT. */
     if (!tokenizer_read_template(tokenizer, root, err))
         return false;
-    qsort(file_tokens.tokens, file_tokens.count, sizeof *file_tokens.tokens, compare_ids);
+    if (file_tokens.count > 1)
+        qsort(file_tokens.tokens, file_tokens.count, sizeof *file_tokens.tokens, compare_ids);
     return tokenizer_finish_bert(tokenizer, &settings, &file_tokens, err);
 }
 

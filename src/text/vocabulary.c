@@ -11,8 +11,7 @@ bool vocabulary_init(struct vocabulary *vocabulary, size_t capacity, struct aren
     while (slots < capacity * 2)
         slots *= 2;
     size_t filter_bits = slots * FILTER_BITS_PER_SLOT;
-    *vocabulary = (struct vocabulary){
-        .capacity = capacity, .slot_mask = slots - 1, .filter_mask = filter_bits - 1, .arena = arena};
+    *vocabulary = (struct vocabulary){.slot_mask = slots - 1, .filter_mask = filter_bits - 1, .arena = arena};
     vocabulary->slots = arena_calloc(arena, slots, sizeof *vocabulary->slots);
     vocabulary->filter = arena_calloc(arena, filter_bits / 64, sizeof *vocabulary->filter);
     vocabulary->tokens = arena_alloc(arena, capacity * sizeof *vocabulary->tokens);

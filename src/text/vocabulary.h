@@ -34,7 +34,7 @@ struct vocabulary_slot {
 
 struct vocabulary {
     struct token *tokens; /* [count], by id after vocabulary_finish() */
-    size_t count, capacity;
+    size_t count;
     struct vocabulary_slot *slots; /* [slot_mask + 1], at most half full */
     size_t slot_mask;
     uint64_t *filter; /* a bit is set for each token's hash: most texts that are no token end here */

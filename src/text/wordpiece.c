@@ -30,6 +30,9 @@ static int32_t longest_match(const struct vocabulary *vocabulary, const char *te
 {
     size_t end = length < vocabulary->longest ? length : vocabulary->longest;
     for (; end > 0; end--) {
+        bool splits_character = end < length && ((unsigned char)text[end] & 0xC0) == 0x80;
+        if (splits_character)
+            continue;
         int32_t id = vocabulary_find(vocabulary, text, end);
         if (id >= 0) {
             *used = end;

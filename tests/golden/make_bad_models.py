@@ -74,7 +74,10 @@ def add_config(name, kind, pattern, base="bert-gelu", **changes):
 UNSUPPORTED = "unsupported_model"
 BAD = "bad_model"
 
-add_config("relative-positions", UNSUPPORTED, r"position_embedding_type.*relative_key", position_embedding_type="relative_key")
+add_config(
+    "relative-positions", UNSUPPORTED, r"position_embedding_type.*relative_key",
+    position_embedding_type="relative_key",
+)  # fmt: skip
 add_config("decoder", UNSUPPORTED, r"is_decoder", is_decoder=True)
 add_config("cross-attention", UNSUPPORTED, r"add_cross_attention|is_decoder", is_decoder=True, add_cross_attention=True)
 add_config("mish", UNSUPPORTED, r"hidden_act.*mish", hidden_act="mish")
@@ -233,7 +236,8 @@ BAD_SHAPES = {
 }
 for name, value in BAD_SHAPES.items():
     add_tensor(f"shape-{name}", value, "shape")
-for name, value in {"missing": DELETE, "unknown": "Q4_K", "empty": "", "a-number": 32, "of-another-size": "F16"}.items():
+BAD_DTYPES = {"missing": DELETE, "unknown": "Q4_K", "empty": "", "a-number": 32, "of-another-size": "F16"}
+for name, value in BAD_DTYPES.items():
     add_tensor(f"dtype-{name}", value, "dtype")
 
 
@@ -295,7 +299,7 @@ add_raw("header-length-2-63", with_length(2**63))
 add_raw("header-length-2-64", with_length(2**64 - 1))
 add_raw("header-length-wraps", with_length(2**64 - 8))
 add_raw("header-longer-than-file", lambda weights: struct.pack("<Q", len(weights) - 7) + weights[8:])
-add_raw("header-length-short", lambda weights: struct.pack("<Q", struct.unpack("<Q", weights[:8])[0] // 2) + weights[8:])
+add_raw("header-length-short", with_length(1000))
 add_raw("header-not-json", join(b"not JSON at all", b""))
 add_raw("header-a-list", join(b"[]", b""))
 add_raw("header-not-utf8", join(b'{"\xff\xfe": 1}', b""))
@@ -400,8 +404,8 @@ def put(*path_and_value):
 
 add_tokenizer("bpe", UNSUPPORTED, r"BPE", put("model", {"type": "BPE", "vocab": {"a": 0}, "merges": []}))
 add_tokenizer("unigram", UNSUPPORTED, r"Unigram", put("model", {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0.0]]}))
-add_tokenizer("precompiled", UNSUPPORTED, r"Precompiled", put("normalizer", {"type": "Precompiled", "precompiled_charsmap": ""}))
-add_tokenizer("byte-level", UNSUPPORTED, r"ByteLevel", put("pre_tokenizer", {"type": "ByteLevel", "add_prefix_space": False}))
+add_tokenizer("precompiled", UNSUPPORTED, r"Precompiled", put("normalizer", {"type": "Precompiled"}))
+add_tokenizer("byte-level", UNSUPPORTED, r"ByteLevel", put("pre_tokenizer", {"type": "ByteLevel"}))
 add_tokenizer("no-model", f"{BAD}|{UNSUPPORTED}", r"tokenizer\.json", put("model", DELETE))
 add_tokenizer("model-a-list", BAD, r"tokenizer\.json", put("model", []))
 add_tokenizer("no-vocab", BAD, r"vocab", put("model", "vocab", DELETE))
@@ -423,9 +427,13 @@ for name, content in {
     "of-zeros": b"\0" * 4096,
 }.items():
     add(f"tokenizer-{name}", BAD, r"tokenizer\.json", replace("tokenizer.json", content))
-add("vocab-txt-empty", BAD, r"vocab", replace("vocab.txt", b""), "distilbert-vocab")
-add("vocab-txt-not-utf8", BAD, r"vocab\.txt", replace("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n\xff\xfe\n"), "distilbert-vocab")
-add("vocab-txt-without-unknown", BAD, r"\[UNK\]", replace("vocab.txt", b"[PAD]\n[CLS]\n[SEP]\n[MASK]\na\n"), "distilbert-vocab")
+SPECIAL = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
+for name, pattern, content in [
+    ("empty", r"vocab", b""),
+    ("not-utf8", r"vocab\.txt", SPECIAL + b"\xff\xfe\n"),
+    ("without-unknown", r"\[UNK\]", SPECIAL.replace(b"[UNK]", b"a")),
+]:
+    add(f"vocab-txt-{name}", BAD, pattern, replace("vocab.txt", content), "distilbert-vocab")
 add(
     "tokenizer-config-unknown-token-missing", BAD, r"\[GONE\]",
     lambda files: change(files, "tokenizer_config.json", {"unk_token": "[GONE]"}),

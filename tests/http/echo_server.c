@@ -7,7 +7,7 @@
  *   GET  /slow?ms=N      answers after N ms, from a thread, by http_post()
  *   GET  /never          does not answer before the deadline
  *   GET  /large?bytes=N  N bytes
- *   GET  /work           answers after http_offload()
+ *   GET  /offload        answers after http_offload()
  *   GET  /health         200, or 503 while draining
  *   GET  /metrics        a Prometheus text
  *   GET  /counters       JSON: exchanges begun, ended, ended without an answer, answers, open connections
@@ -100,8 +100,8 @@ static bool on_head(void *context, struct http_exchange *x)
             return true;
         return false;
     }
-    static const char *const known[] = {"/echo", "/request", "/slow",    "/never",   "/large",
-                                        "/work", "/health",  "/metrics", "/counters"};
+    static const char *const known[] = {"/echo",    "/request", "/slow",    "/never",   "/large",
+                                        "/offload", "/health",  "/metrics", "/counters"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (is_path(x, known[i]))
             return true;
@@ -250,7 +250,7 @@ static void on_request(void *context, struct http_exchange *x)
         answer_slow(echo, x);
     else if (is_path(x, "/large"))
         answer_large(x);
-    else if (is_path(x, "/work"))
+    else if (is_path(x, "/offload"))
         answer_work(echo, x);
     else if (is_path(x, "/health"))
         respond_text(x, echo->is_draining ? 503 : 200, "text/plain",

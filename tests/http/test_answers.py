@@ -3,12 +3,13 @@ import email.utils
 import json
 import re
 import subprocess
+import threading
 import time
 
 from cases import BODY, get as get_request
 from cases import request
 from client import Client, get, talk
-from conftest import ECHO
+from servers import ECHO
 
 
 def test_an_answer_carries_length_date_type_and_request_id(echo):
@@ -103,8 +104,6 @@ def test_a_deep_pipeline_behind_a_late_answer_is_answered_whole(echo):
     data = get_request("/slow?ms=150") + get_request("/health") * count
     assert len(data) > 2 * 65536
     with Client(echo.address, timeout=20) as client:
-        import threading
-
         sender = threading.Thread(target=client.socket.sendall, args=(data,))
         sender.start()
         reply = client.receive(count + 1, wait=20)
@@ -113,7 +112,7 @@ def test_a_deep_pipeline_behind_a_late_answer_is_answered_whole(echo):
 
 
 def test_work_off_the_loop_is_answered(echo):
-    assert get(echo.address, "/work").body == b"late\n"
+    assert get(echo.address, "/offload").body == b"late\n"
 
 
 def test_cors_is_off_by_default_and_on_every_answer_where_asked(echo, start_echo):

@@ -7,7 +7,7 @@ import pytest
 
 import cases
 from client import talk
-from conftest import ROOT
+from servers import ROOT
 
 CHECK = ROOT.parent / "shared/conformance/check.py"
 

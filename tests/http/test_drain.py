@@ -6,7 +6,7 @@ import time
 from cases import BODY, get as get_request
 from cases import request
 from client import Client, get, talk
-from conftest import Server, echo_command
+from servers import Server, echo_command
 
 
 def test_an_idle_server_ends_at_once(start_echo):
@@ -52,7 +52,8 @@ def test_pipelined_requests_that_have_come_are_all_answered(start_echo):
 def test_connections_in_the_accept_queue_are_answered(start_echo):
     server = start_echo()
     server.signal(signal.SIGSTOP)
-    clients = [Client(server.address) for _ in range(50)]
+    # More than the server accepts in one pass of its loop.
+    clients = [Client(server.address) for _ in range(300)]
     for client in clients:
         client.send(request(BODY))
     server.signal(signal.SIGTERM)
@@ -90,14 +91,17 @@ def test_a_drain_takes_no_longer_than_its_limit(start_echo):
 
 def test_a_second_signal_ends_at_once(tmp_path, start_echo):
     server = Server(echo_command(), tmp_path / "twice")
-    with Client(server.address) as client:
-        client.send(get_request("/slow?ms=800"))
-        time.sleep(0.1)
-        server.signal()
-        time.sleep(0.1)
-        server.signal()
-        assert client.receive_to_end(0.5).closed
-    assert server.wait() == 3
+    try:
+        with Client(server.address) as client:
+            client.send(get_request("/slow?ms=800"))
+            time.sleep(0.1)
+            server.signal()
+            time.sleep(0.1)
+            server.signal()
+            assert client.receive_to_end(0.5).closed
+        assert server.wait() == 3
+    finally:
+        server.process.kill()
 
 
 def test_a_server_can_be_started_on_the_same_port_at_once(start_echo):

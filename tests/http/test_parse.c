@@ -65,8 +65,8 @@ static const char *const requests[] = {
     "GET /a%20b?c=%20d HTTP/1.1\r\nHost: x\r\nX-Test:  one two \t\r\nX-Test: three\r\n\r\n",
     "POST /a HTTP/1.1\r\nHost: x\r\nX-Test:\r\nContent-Length: 5\r\n\r\nhello",
     "POST /a HTTP/1.0\r\nX-Test: \r\nContent-Length: 5\r\n\r\nhello",
-    "POST http://h:1/a?b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    "2;a=b;c=\"d\"\r\nhe\r\n003\r\nllo\r\n0\r\nContent-Type: x\r\nX-Test: trailer\r\n\r\n",
+    ("POST http://h:1/a?b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "2;a=b;c=\"d\"\r\nhe\r\n003\r\nllo\r\n0\r\nContent-Type: x\r\nX-Test: trailer\r\n\r\n"),
     "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
     "OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
     "PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\nContent-Length: 5\r\n\r\nhello",

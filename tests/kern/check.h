@@ -15,6 +15,17 @@ struct path {
         void); /* floating-point operations a second of this path's FMA on one core; NULL: not measured */
 };
 
+/* Set before any check. check_quick leaves out the larger shapes, for runs under an emulator or a sanitizer.
+ * check_traps makes the page behind each buffer trap; without it that page holds a pattern, for QEMU 7.2
+ * reads the lanes that vmaskmovps masks out. */
+extern bool check_quick, check_traps;
+
+/* `count` of a table's entries, or the first `few` of them in a quick run. */
+static inline int entries(int count, int few)
+{
+    return check_quick ? few : count;
+}
+
 /* A check runs one property over all shapes, calls check_fail() for each shape that breaks it, and returns.
  */
 void check_begin(const char *kernel, const struct path *path, const char *sentence);

@@ -23,13 +23,13 @@ static float *activate(const struct path *path, const float *values, int n, enum
 /* -24..24 evenly, and magnitudes from 2^-40 to 2^40 of both signs. */
 static float *many_values(int *count)
 {
-    enum { EVEN = 400000, MAGNITUDES = 100000 };
-    *count = EVEN + MAGNITUDES;
+    int even = entries(400000, 20000), magnitudes = even / 4;
+    *count = even + magnitudes;
     float *x = guard_floats(SLOT_W, (size_t)*count);
-    for (int i = 0; i < EVEN; i++)
-        x[i] = -24.0f + 48.0f * (float)i / EVEN;
-    for (int i = 0; i < MAGNITUDES; i++)
-        x[EVEN + i] = (i % 2 ? 1.0f : -1.0f) * exp2f(-40.0f + 80.0f * (float)i / MAGNITUDES);
+    for (int i = 0; i < even; i++)
+        x[i] = -24.0f + 48.0f * (float)i / (float)even;
+    for (int i = 0; i < magnitudes; i++)
+        x[even + i] = (i % 2 ? 1.0f : -1.0f) * exp2f(-40.0f + 80.0f * (float)i / (float)magnitudes);
     return x;
 }
 
@@ -105,7 +105,7 @@ static void a_value_has_the_same_bits_in_any_column(const struct path *path)
     enum { N = 200 };
     random_seed(1);
     for (int a = 0; a < 6; a++)
-        for (int repeat = 0; repeat < 50; repeat++) {
+        for (int repeat = 0; repeat < entries(50, 3); repeat++) {
             float value = 6.0f * random_float(), *x = guard_floats(SLOT_W, N);
             for (int i = 0; i < N; i++)
                 x[i] = value;

@@ -90,8 +90,8 @@ static void compare_row(const struct attention_f32 *a, int row, const float *out
 static void results_are_within_the_rounding_bound_of_exact_sums(const struct path *path)
 {
     check_begin("attention_f32", path, "results_are_within_the_rounding_bound_of_exact_sums");
-    for (int h = 0; h < HEAD_SIZES; h++)
-        for (int l = 0; l < LENGTHS; l++) {
+    for (int h = 0; h < entries(HEAD_SIZES, 5); h++)
+        for (int l = 0; l < entries(LENGTHS, 40); l++) {
             struct attention_f32 a = make_item(length_at(l), head_sizes[h]);
             float *out = guard_floats(SLOT_Y, out_size(&a));
             attend(path, a, 0, a.length, out);
@@ -107,8 +107,8 @@ static void results_are_within_the_rounding_bound_of_exact_sums(const struct pat
 static void rows_computed_apart_have_the_same_bits(const struct path *path)
 {
     check_begin("attention_f32", path, "rows_computed_apart_have_the_same_bits");
-    for (int h = 0; h < HEAD_SIZES; h++)
-        for (int l = 0; l < LENGTHS - 2; l++) {
+    for (int h = 0; h < entries(HEAD_SIZES, 5); h++)
+        for (int l = 0; l < entries(LENGTHS - 2, 40); l++) {
             struct attention_f32 a = make_item(length_at(l), head_sizes[h]);
             float *all = guard_floats(SLOT_Y, out_size(&a)), *parts = guard_floats(SLOT_OTHER, out_size(&a));
             attend(path, a, 0, a.length, all);

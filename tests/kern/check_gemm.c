@@ -106,9 +106,9 @@ static void compare_with_exact(const struct product *p, const float *y)
 static void results_are_within_the_rounding_bound_of_exact_sums(const struct path *path)
 {
     check_begin("gemm_f32", path, "results_are_within_the_rounding_bound_of_exact_sums");
-    for (int a = 0; a < OUTPUTS; a++)
-        for (int b = 0; b < DEPTHS; b++)
-            for (int c = 0; c < HEIGHTS; c++) {
+    for (int a = 0; a < entries(OUTPUTS, 10); a++)
+        for (int b = 0; b < entries(DEPTHS, 4); b++)
+            for (int c = 0; c < entries(HEIGHTS, 13); c++) {
                 struct product p;
                 make_product(&p, heights[c], outputs[a], depths[b], (enum activation)((a + b + c) % 6));
                 struct packed_f32 w = pack(path, &p);
@@ -123,18 +123,19 @@ static void results_are_within_the_rounding_bound_of_exact_sums(const struct pat
 static void a_row_has_the_same_bits_with_any_number_of_rows(const struct path *path)
 {
     check_begin("gemm_f32", path, "a_row_has_the_same_bits_with_any_number_of_rows");
-    for (int a = 0; a < OUTPUTS; a++)
-        for (int b = 0; b < DEPTHS; b++) {
+    for (int a = 0; a < entries(OUTPUTS, 10); a++)
+        for (int b = 0; b < entries(DEPTHS, 4); b++) {
             struct product p;
-            make_product(&p, MAX_M, outputs[a], depths[b], ACT_GELU_ERF);
+            int most = entries(MAX_M, 13);
+            make_product(&p, most, outputs[a], depths[b], ACT_GELU_ERF);
             struct packed_f32 w = pack(path, &p);
-            const float *all = multiply(path, &p, &w, MAX_M, SLOT_OTHER);
-            for (int c = 0; c < HEIGHTS; c++) {
+            const float *all = multiply(path, &p, &w, most, SLOT_OTHER);
+            for (int c = 0; c < entries(HEIGHTS, 13); c++) {
                 int m = heights[c];
                 const float *y = multiply(path, &p, &w, m, SLOT_Y);
                 if (!same_bits(y, all, y_size(&p, m)))
                     check_fail("n %d k %d: %d rows alone differ from the same rows among %d", p.n, p.k, m,
-                               MAX_M);
+                               most);
             }
         }
     check_end();
@@ -143,7 +144,7 @@ static void a_row_has_the_same_bits_with_any_number_of_rows(const struct path *p
 static void panels_computed_apart_have_the_same_bits(const struct path *path)
 {
     check_begin("gemm_f32", path, "panels_computed_apart_have_the_same_bits_and_write_only_their_columns");
-    for (int a = 0; a < OUTPUTS; a++) {
+    for (int a = 0; a < entries(OUTPUTS, 10); a++) {
         struct product p;
         make_product(&p, 13, outputs[a], 64, ACT_SILU);
         struct packed_f32 w = pack(path, &p);
@@ -219,8 +220,8 @@ static void nan_and_infinity_reach_their_row_and_no_other(const struct path *pat
 static void panels_hold_the_weights_and_zeros_past_the_last_output(const struct path *path)
 {
     check_begin("pack_f32", path, "panels_hold_the_weights_and_zeros_past_the_last_output");
-    for (int a = 0; a < OUTPUTS; a++)
-        for (int b = 0; b < DEPTHS; b++) {
+    for (int a = 0; a < entries(OUTPUTS, 10); a++)
+        for (int b = 0; b < entries(DEPTHS, 4); b++) {
             struct product p;
             make_product(&p, 1, outputs[a], depths[b], ACT_NONE);
             struct packed_f32 w = pack(path, &p);

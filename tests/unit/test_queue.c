@@ -1,0 +1,310 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/stats.h"
+#include "sched/queue.h"
+#include "unit.h"
+
+enum { MOST_ITEMS = 64 };
+
+struct test_job {
+    struct job job;
+    struct item items[MOST_ITEMS];
+    atomic_int done;
+};
+
+static void count_done(struct job *job)
+{
+    atomic_fetch_add(&((struct test_job *)job)->done, 1);
+}
+
+static void make_job(struct test_job *test, size_t count, size_t cost)
+{
+    memset(test, 0, sizeof *test);
+    test->job.items = test->items;
+    test->job.count = count;
+    test->job.done = count_done;
+    for (size_t i = 0; i < count; i++) {
+        test->items[i].job = &test->job;
+        test->items[i].cost = cost;
+    }
+}
+
+static struct queue *open_queue(size_t jobs, size_t cost)
+{
+    struct error err;
+    struct queue *queue = queue_open(jobs, cost, &err);
+    assert_non_null(queue);
+    return queue;
+}
+
+static void push(struct queue *queue, struct test_job *test)
+{
+    struct error err;
+    assert_true(queue_push(queue, &test->job, &err));
+}
+
+static void complete(struct item *const items[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        job_complete(items[i]->job, 1);
+}
+
+static void a_batch_holds_the_oldest_items_that_fit_the_budget(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(10, 1000);
+    struct test_job jobs[3];
+    struct item *items[16];
+    for (int i = 0; i < 3; i++) {
+        make_job(&jobs[i], 1, 40);
+        push(queue, &jobs[i]);
+    }
+    assert_int_equal(queue_take(queue, 100, items, 16), 2);
+    assert_ptr_equal(items[0], &jobs[0].items[0]);
+    assert_ptr_equal(items[1], &jobs[1].items[0]);
+    assert_int_equal(queue_state(queue).cost, 40);
+    assert_int_equal(queue_take(queue, 100, items, 16), 1);
+    assert_ptr_equal(items[0], &jobs[2].items[0]);
+    queue_free(queue);
+}
+
+static void a_larger_item_comes_alone(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(10, 1000);
+    struct test_job large, small;
+    struct item *items[16];
+    make_job(&large, 1, 500);
+    make_job(&small, 1, 10);
+    push(queue, &large);
+    push(queue, &small);
+    assert_int_equal(queue_take(queue, 100, items, 16), 1);
+    assert_ptr_equal(items[0], &large.items[0]);
+    assert_int_equal(queue_take(queue, 100, items, 16), 1);
+    queue_free(queue);
+}
+
+static void a_long_job_leaves_half_the_batch_to_others(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(10, 10000);
+    struct test_job list, single;
+    struct item *items[64];
+    make_job(&list, MOST_ITEMS, 10);
+    make_job(&single, 1, 10);
+    push(queue, &list);
+    push(queue, &single);
+    size_t count = queue_take(queue, 100, items, 64);
+    assert_int_equal(count, 10); /* what the single text left of its half is given back to the list */
+    assert_ptr_equal(items[5], &single.items[0]);
+    count = queue_take(queue, 100, items, 64);
+    assert_int_equal(count, 10);
+    for (size_t i = 0; i < count; i++)
+        assert_ptr_equal(items[i]->job, &list.job);
+    queue_free(queue);
+}
+
+static void jobs_take_turns(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(10, 10000);
+    struct test_job jobs[2];
+    struct item *items[4];
+    for (int i = 0; i < 2; i++) {
+        make_job(&jobs[i], 4, 100);
+        push(queue, &jobs[i]);
+    }
+    for (int turn = 0; turn < 8; turn++) {
+        assert_int_equal(queue_take(queue, 100, items, 4), 1);
+        assert_ptr_equal(items[0]->job, &jobs[turn % 2].job);
+    }
+    queue_free(queue);
+}
+
+static void a_job_past_the_limits_is_refused_whole_and_one_alone_never(void **state)
+{
+    (void)state;
+    struct error err;
+    struct queue *queue = open_queue(3, 100);
+    struct test_job huge, more, third;
+    struct item *items[MOST_ITEMS];
+    make_job(&huge, MOST_ITEMS, 10);
+    make_job(&more, 1, 1);
+    push(queue, &huge); /* nothing waits: it would never fit otherwise */
+    assert_false(queue_push(queue, &more.job, &err));
+    assert_int_equal(err.kind, ERR_OVERLOADED);
+    assert_int_equal(queue_take(queue, 1000, items, MOST_ITEMS), MOST_ITEMS);
+    make_job(&third, 1, 1);
+    push(queue, &more);
+    push(queue, &third);
+    struct test_job fourth, fifth;
+    make_job(&fourth, 1, 1);
+    make_job(&fifth, 1, 1);
+    push(queue, &fourth);
+    assert_false(queue_has_room(queue));
+    assert_false(queue_push(queue, &fifth.job, &err));
+    assert_int_equal(queue_take(queue, 1000, items, MOST_ITEMS), 3);
+    assert_true(queue_has_room(queue));
+    queue_free(queue);
+}
+
+static void jobs_nobody_waits_for_are_dropped_with_the_reason(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(10, 1000);
+    struct test_job left, late, fine;
+    struct item *items[16];
+    make_job(&left, 2, 10);
+    make_job(&late, 3, 10);
+    make_job(&fine, 1, 10);
+    late.job.deadline_ns = 1;
+    fine.job.deadline_ns = clock_ns() + 60000000000ull;
+    push(queue, &left);
+    push(queue, &late);
+    push(queue, &fine);
+    atomic_store(&left.job.cancelled, true);
+    assert_int_equal(queue_take(queue, 100, items, 16), 1);
+    assert_ptr_equal(items[0], &fine.items[0]);
+    assert_int_equal(left.done, 1);
+    assert_int_equal(late.done, 1);
+    assert_int_equal(fine.done, 0);
+    assert_int_equal(left.items[1].error, ERR_CANCELLED);
+    assert_int_equal(late.items[2].error, ERR_DEADLINE);
+    assert_int_equal(queue_state(queue).items_cancelled, 2);
+    assert_int_equal(queue_state(queue).items_expired, 3);
+    queue_free(queue);
+}
+
+static void a_cancelled_job_makes_room_for_a_new_one(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(1, 1000);
+    struct test_job left, next;
+    make_job(&left, 2, 10);
+    make_job(&next, 1, 10);
+    push(queue, &left);
+    assert_false(queue_has_room(queue));
+    atomic_store(&left.job.cancelled, true);
+    assert_true(queue_has_room(queue));
+    assert_int_equal(left.done, 1);
+    push(queue, &next);
+    queue_close(queue);
+    queue_free(queue);
+}
+
+static void a_partly_taken_job_that_is_cancelled_ends_once(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(10, 1000);
+    struct test_job test, other;
+    struct item *items[16];
+    make_job(&test, 4, 50);
+    push(queue, &test);
+    size_t count = queue_take(queue, 100, items, 16);
+    assert_int_equal(count, 2);
+    atomic_store(&test.job.cancelled, true);
+    make_job(&other, 1, 1);
+    push(queue, &other);
+    struct item *next[16];
+    assert_int_equal(queue_take(queue, 100, next, 16), 1);
+    assert_int_equal(test.done, 0);
+    complete(items, count);
+    assert_int_equal(test.done, 1);
+    queue_free(queue);
+}
+
+static void a_closed_queue_hands_out_what_waits_and_takes_nothing_new(void **state)
+{
+    (void)state;
+    struct error err;
+    struct queue *queue = open_queue(10, 1000);
+    struct test_job waiting, late;
+    struct item *items[4];
+    make_job(&waiting, 1, 1);
+    make_job(&late, 1, 1);
+    push(queue, &waiting);
+    queue_close(queue);
+    assert_false(queue_push(queue, &late.job, &err));
+    assert_int_equal(err.kind, ERR_SHUTTING_DOWN);
+    assert_int_equal(queue_take(queue, 10, items, 4), 1);
+    assert_int_equal(queue_take(queue, 10, items, 4), 0);
+    queue_free(queue);
+}
+
+/* --- Many threads at once */
+
+enum { PUSHERS = 3, TAKERS = 3, JOBS_EACH = 500 };
+
+static void *take_all(void *argument)
+{
+    struct item *items[32];
+    size_t count;
+    while ((count = queue_take(argument, 64, items, 32)) > 0)
+        complete(items, count);
+    return NULL;
+}
+
+struct pusher {
+    struct queue *queue;
+    struct test_job *jobs;
+};
+
+static void *push_all(void *argument)
+{
+    struct pusher *pusher = argument;
+    struct error err;
+    for (int i = 0; i < JOBS_EACH; i++) {
+        make_job(&pusher->jobs[i], 1 + (size_t)i % 7, 1 + (size_t)i % 11);
+        while (!queue_push(pusher->queue, &pusher->jobs[i].job, &err))
+            ;
+        if (i % 5 == 0)
+            atomic_store(&pusher->jobs[i].job.cancelled, true);
+    }
+    return NULL;
+}
+
+static void every_job_ends_exactly_once_under_load(void **state)
+{
+    (void)state;
+    struct queue *queue = open_queue(50, 5000);
+    struct test_job *jobs = calloc(PUSHERS * JOBS_EACH, sizeof *jobs);
+    pthread_t pushers[PUSHERS], takers[TAKERS];
+    struct pusher arguments[PUSHERS];
+    assert_non_null(jobs);
+    for (int i = 0; i < TAKERS; i++)
+        pthread_create(&takers[i], NULL, take_all, queue);
+    for (int i = 0; i < PUSHERS; i++) {
+        arguments[i] = (struct pusher){queue, jobs + i * JOBS_EACH};
+        pthread_create(&pushers[i], NULL, push_all, &arguments[i]);
+    }
+    for (int i = 0; i < PUSHERS; i++)
+        pthread_join(pushers[i], NULL);
+    queue_close(queue);
+    for (int i = 0; i < TAKERS; i++)
+        pthread_join(takers[i], NULL);
+    for (int i = 0; i < PUSHERS * JOBS_EACH; i++)
+        assert_int_equal(jobs[i].done, 1);
+    assert_int_equal(queue_state(queue).items, 0);
+    assert_int_equal(queue_state(queue).cost, 0);
+    queue_free(queue);
+    free(jobs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_holds_the_oldest_items_that_fit_the_budget),
+        cmocka_unit_test(a_larger_item_comes_alone),
+        cmocka_unit_test(a_long_job_leaves_half_the_batch_to_others),
+        cmocka_unit_test(jobs_take_turns),
+        cmocka_unit_test(a_job_past_the_limits_is_refused_whole_and_one_alone_never),
+        cmocka_unit_test(jobs_nobody_waits_for_are_dropped_with_the_reason),
+        cmocka_unit_test(a_cancelled_job_makes_room_for_a_new_one),
+        cmocka_unit_test(a_partly_taken_job_that_is_cancelled_ends_once),
+        cmocka_unit_test(a_closed_queue_hands_out_what_waits_and_takes_nothing_new),
+        cmocka_unit_test(every_job_ends_exactly_once_under_load),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
