@@ -70,6 +70,8 @@ static bool prepare(const struct engine *engine, const struct input *input,
                          encoding.length, limit);
     if (encoding.length == 0)
         return error_set(err, ERR_BAD_INPUT, "the text has no tokens");
+    if (!tokenizer_has_types(native->tokenizer))
+        memset(encoding.type_ids, 0, encoding.length);
     if (!check_tokens(native, &encoding, err))
         return false;
     *out = (struct item){

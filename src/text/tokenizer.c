@@ -132,6 +132,11 @@ size_t tokenizer_max_length(const struct tokenizer *tokenizer)
     return tokenizer->max_length;
 }
 
+bool tokenizer_has_types(const struct tokenizer *tokenizer)
+{
+    return tokenizer->has_types;
+}
+
 const char *tokenizer_token(const struct tokenizer *tokenizer, int32_t id)
 {
     const struct token *token = vocabulary_token(&tokenizer->model.vocabulary, id);

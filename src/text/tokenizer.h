@@ -60,6 +60,10 @@ size_t tokenizer_vocab_size(const struct tokenizer *tokenizer); /* highest id + 
 /* tokenizer_config.json's model_max_length, or 0 where it has none or a placeholder (1e9 or more). */
 size_t tokenizer_max_length(const struct tokenizer *tokenizer);
 
+/* Whether transformers hands the type ids to the model: where the tokenizer's class or model_input_names say
+ * so. Else the model takes 0 for every token of a pair, whatever type_ids holds. */
+bool tokenizer_has_types(const struct tokenizer *tokenizer);
+
 /* The token's text, or NULL for an id that has none. Lives as long as the tokenizer. */
 const char *tokenizer_token(const struct tokenizer *tokenizer, int32_t id);
 

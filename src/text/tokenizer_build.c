@@ -122,6 +122,7 @@ bool tokenizer_finish_added(struct tokenizer *tokenizer, const struct tokenizer_
     int32_t highest = vocabulary->tokens[vocabulary->count - 1].id;
     tokenizer->vocab_size = (size_t)(highest > added->highest_id ? highest : added->highest_id) + 1;
     tokenizer->max_length = config->max_length;
+    tokenizer->has_types = config->has_types;
     tokenizer->postprocessor.truncate_left = config->truncate_left;
     return true;
 }

@@ -118,6 +118,24 @@ static bool read_truncation(yyjson_val *root, struct tokenizer_config *out, stru
     return true;
 }
 
+/* transformers 5.24: BertTokenizer lists token_type_ids among its model_input_names, PreTrainedTokenizerFast
+ * does not; the file's own list overrides either. */
+static bool read_input_names(yyjson_val *root, struct tokenizer_config *out, struct error *err)
+{
+    yyjson_val *names = yyjson_obj_get(root, "model_input_names"), *name;
+    size_t index, max;
+    out->has_types = out->rebuilds_bert;
+    if (!names || yyjson_is_null(names))
+        return true;
+    if (!yyjson_is_arr(names))
+        return error_set(err, ERR_BAD_MODEL, "%s: \"model_input_names\" is %s; it must be a list", FILE_NAME,
+                         json_type_words(names));
+    out->has_types = false;
+    yyjson_arr_foreach (names, index, max, name)
+        out->has_types = out->has_types || yyjson_equals_str(name, "token_type_ids");
+    return true;
+}
+
 struct numbered_token {
     long id;
     struct added_token token;
@@ -276,7 +294,7 @@ bool tokenizer_config_read(struct blob blob, struct arena *arena, struct tokeniz
     if (!out->special.tokens)
         return tokenizer_no_memory(err);
     return read_class(root, out, err) && read_normalizer(root, &out->normalizer, err) &&
-           read_max_length(root, &out->max_length, err) && read_truncation(root, out, err) &&
-           read_added(root, arena, out, err) && read_known_specials(root, out, err) &&
-           read_other_specials(root, out, err);
+           read_max_length(root, &out->max_length, err) && read_input_names(root, out, err) &&
+           read_truncation(root, out, err) && read_added(root, arena, out, err) &&
+           read_known_specials(root, out, err) && read_other_specials(root, out, err);
 }

@@ -29,6 +29,7 @@ struct tokenizer_config {
     struct added_list special;       /* the named special tokens, then the extra ones */
     bool has_truncation_side, truncate_left;
     size_t max_length; /* 0: none */
+    bool has_types;    /* model_input_names has, or the class by itself gives, "token_type_ids" */
 };
 
 /* Reads the file, or gives BERT's defaults where `blob` is absent. The result points into `arena`.

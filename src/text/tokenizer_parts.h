@@ -19,6 +19,7 @@ struct tokenizer {
     struct added_tokens added;
     struct postprocessor postprocessor;
     size_t max_length; /* 0: none */
+    bool has_types;
     size_t vocab_size;
 };
 
