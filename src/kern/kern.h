@@ -29,8 +29,8 @@ size_t dtype_size(enum dtype dtype);
 const char *dtype_name(enum dtype dtype); /* safetensors' names: "F32", "F16", "BF16" */
 
 /* GELU-erf is x/2 (1 + erf(x / sqrt 2)); GELU-tanh is the tanh form of Hendrycks & Gimpel. Never one for the
- * other. All are within 1.2e-7 of exact, relative to max(1, |x|), and give limits at infinities: GELU(-inf)
- * is 0. */
+ * other. All are within 1.2e-7 of exact, relative to max(1, |x|). As in PyTorch, GELU and SiLU of -inf are
+ * NaN, for the formulas multiply it by zero: a sum that overflowed is reported, not hidden. */
 enum activation { ACT_NONE, ACT_GELU_ERF, ACT_GELU_TANH, ACT_RELU, ACT_SILU, ACT_TANH };
 
 /* A weight matrix w[n][k] (n outputs, as PyTorch stores a Linear) packed for one table's GEMM: panels of

@@ -67,6 +67,13 @@ ALWAYS_INLINE vec vec_relu(vec x)
     return vec_max(vec_set1(0.0f), x);
 }
 
+/* max(x, 0), but NaN for -inf: |x|/2 + x/2. */
+ALWAYS_INLINE vec vec_positive_part(vec x)
+{
+    vec half = vec_set1(0.5f);
+    return vec_fma(vec_abs(x), half, vec_mul(x, half));
+}
+
 /* max(x, 0) - |x|/2 erfc(|x| / sqrt 2): no digits cancel on either side of zero. erfc is exp(-|x| Q(|x|)). */
 ALWAYS_INLINE vec vec_gelu_erf(vec x)
 {
@@ -76,7 +83,7 @@ ALWAYS_INLINE vec vec_gelu_erf(vec x)
     vec a = vec_min(vec_set1(GELU_ERF_CUT), vec_abs(x));
     vec t = vec_mul(a, vec_polynomial(a, coefficients, 11));
     vec tail = vec_exp(vec_sub(vec_set1(0.0f), t));
-    return vec_fnma(vec_mul(vec_set1(0.5f), a), tail, vec_relu(x));
+    return vec_fnma(vec_mul(vec_set1(0.5f), a), tail, vec_positive_part(x));
 }
 
 /* max(x, 0) - a e / (1 + e), e = exp(-u): the form that GELU-tanh and SiLU share, for x/2 (1 + tanh(u/2)) = x
@@ -85,7 +92,7 @@ ALWAYS_INLINE vec vec_gated(vec x, vec a, vec u)
 {
     vec e = vec_exp(vec_sub(vec_set1(0.0f), u));
     vec share = vec_div(e, vec_add(vec_set1(1.0f), e));
-    return vec_fnma(a, share, vec_relu(x));
+    return vec_fnma(a, share, vec_positive_part(x));
 }
 
 ALWAYS_INLINE vec vec_gelu_tanh(vec x)

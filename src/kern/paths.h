@@ -16,8 +16,7 @@ enum {
 };
 
 /* Bounds past which GELU-erf, GELU-tanh and SiLU are max(x, 0) to the last bit of float32: the second term,
- * |x| times a probability, underflows to zero. Arguments are cut there, so that infinities give limits, not
- * NaN. */
+ * |x| times a probability, underflows to zero. Arguments are cut there, so that huge ones do not overflow. */
 #define GELU_ERF_CUT 14.5f
 #define GELU_TANH_CUT 12.0f
 #define SILU_CUT 110.0f

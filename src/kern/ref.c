@@ -14,23 +14,28 @@ static float relu(float x)
     return x < 0.0f ? 0.0f : x;
 }
 
+/* max(x, 0), but NaN for -inf: there the formulas of GELU and SiLU multiply infinity by zero. */
+static float positive_part(float x)
+{
+    return x == -INFINITY ? NAN : relu(x);
+}
+
 static float cut(float magnitude, float limit)
 {
     return magnitude > limit ? limit : magnitude;
 }
 
-/* The sigmoid forms as max(x, 0) - |x| s(-u): x s(u) for u of x's sign, with limits instead of NaN at
- * infinities. */
+/* The sigmoid forms as max(x, 0) - |x| s(-u): x s(u) for u of x's sign. */
 static float gated(float x, float magnitude, float u)
 {
     float e = expf(-u);
-    return relu(x) - magnitude * (e / (1.0f + e));
+    return positive_part(x) - magnitude * (e / (1.0f + e));
 }
 
 static float gelu_erf(float x)
 {
     float a = cut(fabsf(x), GELU_ERF_CUT);
-    return relu(x) - 0.5f * a * erfcf(a * 0.70710678f);
+    return positive_part(x) - 0.5f * a * erfcf(a * 0.70710678f);
 }
 
 static float gelu_tanh(float x)

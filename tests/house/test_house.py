@@ -1,0 +1,85 @@
+"""The house: which folder may include which, and how large a room may be. docs/architecture.md is the plan."""
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOORS = [["base"], ["kern", "text", "http"], ["model"], ["engine"], ["lib", "sched"], ["api"], ["cli"]]
+FLOOR = {folder: height for height, folders in enumerate(FLOORS) for folder in folders}
+GENERATED = {"src/text/unicode_tables.c"}
+LONGEST_FILE = 600
+
+
+def tracked(*patterns):
+    names = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [name for name in names.splitlines() if (ROOT / name).is_file()]
+
+
+def includes(name):
+    return re.findall(r'#\s*include\s+["<]([^">]+)[">]', (ROOT / name).read_text())
+
+
+def test_every_folder_of_src_has_a_floor():
+    assert {Path(name).parts[1] for name in tracked("src/*.c", "src/*.h", "src/*.S")} == set(FLOOR)
+
+
+def test_a_folder_includes_only_itself_and_lower_floors():
+    up = []
+    for name in tracked("src/*.c", "src/*.h"):
+        home = Path(name).parts[1]
+        for included in includes(name):
+            folder = included.split("/")[0]
+            if folder in FLOOR and folder != home and FLOOR[folder] >= FLOOR[home]:
+                up.append(f"{name} includes {included}")
+    assert not up
+
+
+def test_libuv_and_llhttp_are_known_in_http_only_and_in_no_public_header():
+    users = {name for name in tracked("src/*.c", "src/*.h", "include/*.h") if {"uv.h", "llhttp.h"} & set(includes(name))}
+    assert users and all(name.startswith("src/http/") for name in users) and "src/http/http.h" not in users
+
+
+def test_the_public_header_stands_alone(tmp_path):
+    (tmp_path / "alone.c").write_text("#include <linnet.h>\nint main(void) { return 0; }\n")
+    for command in (["cc", "-std=c99"], ["c++", "-x", "c++", "-std=c++11"]):
+        subprocess.run([*command, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", ROOT / "include", tmp_path / "alone.c"],
+                       check=True)
+
+
+def test_the_example_uses_only_the_public_header_and_runs(tmp_path):
+    import os
+
+    build = ROOT / os.environ.get("LINNET_BUILD", "build/release")
+    example = ROOT / "examples/classify.c"
+    assert {name for name in includes("examples/classify.c") if not name.startswith("std")} == {"linnet.h"}
+    assert len(example.read_text().splitlines()) < 40
+    sanitizers = re.search(r'"b_sanitize", "value": "([a-z,]+)"', subprocess.run(
+        ["meson", "introspect", "--buildoptions", build], capture_output=True, text=True).stdout)
+    flags = ["-fsanitize=" + sanitizers[1]] if sanitizers and sanitizers[1] != "none" else []
+    program = tmp_path / "classify"
+    subprocess.run(["cc", *flags, example, "-I", ROOT / "include", build / "liblinnet.a", "-lm", "-lpthread", "-o", program],
+                   check=True)
+    done = subprocess.run([program, ROOT / "models/sst2-minilm", "I love it.", "I hate it."], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["POSITIVE", "NEGATIVE"]
+    failed = subprocess.run([program, tmp_path, "text"], capture_output=True, text=True)
+    assert failed.returncode == 1 and "has no config.json" in failed.stderr
+
+
+def test_the_library_shows_only_its_own_names():
+    import os
+
+    library = ROOT / os.environ.get("LINNET_BUILD", "build/release") / "liblinnet.a"
+    symbols = subprocess.run(["nm", "--extern-only", "--defined-only", library], capture_output=True, text=True).stdout
+    names = re.findall(r" [TDBRVW] (\S+)", symbols)
+    assert names and all(name.startswith("linnet_") for name in names), names
+
+
+def test_no_file_has_more_than_600_lines():
+    long = {name for name in tracked("*.c", "*.h", "*.py", "*.S") if len((ROOT / name).read_text().splitlines()) > LONGEST_FILE}
+    assert long == GENERATED
+
+
+def test_every_header_begins_with_its_contract():
+    bare = [name for name in tracked("src/*.h", "include/*.h") if not (ROOT / name).read_text().startswith("/* ")]
+    assert not bare
