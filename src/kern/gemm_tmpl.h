@@ -82,7 +82,7 @@ ALWAYS_INLINE void finish_tile_with(enum activation activation, const struct gem
                                     int row, int rows, int column, int columns)
 {
     for (int r = 0; r < rows; r++) {
-        size_t line = (size_t)(row + r);
+        size_t line = (size_t)row + (size_t)r;
         float *y = g->y + line * g->y_stride + column;
         const float *residual = g->residual ? g->residual + line * g->residual_stride + column : NULL;
         for (int c = 0; c < columns; c += LANES) {

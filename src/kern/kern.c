@@ -68,7 +68,7 @@ const struct kernels *kern_select(const char *cap, struct error *err)
     for (int i = 0; (path = kern_path(i, &available)); i++) {
         if (available)
             best = path;
-        if (!cap || strcmp(path->name, cap))
+        if (!cap || strcmp(path->name, cap) != 0)
             continue;
         if (!available) {
             error_set(err, ERR_USAGE, "this processor lacks %s; the highest it has is %s", cap, best->name);

@@ -97,7 +97,7 @@ bool postprocessor_apply(const struct postprocessor *postprocessor, struct seque
     struct sequence kept[2] = {first, second ? *second : (struct sequence){NULL, 0}};
     if (options->truncate) {
         if (options->max_tokens < template->special_count)
-            return error_set(err, ERR_TOO_LONG,
+            return error_set(err, ERR_BAD_INPUT,
                              "at most %zu tokens were asked for, and the special tokens alone are %zu",
                              options->max_tokens, template->special_count);
         if (!cut(&kept[0].length, &kept[1].length, second != NULL,
