@@ -9,6 +9,8 @@
 #include "cli/setup.h"
 #include "cli/version.h"
 
+enum { ADDRESS_SIZE = 300 };
+
 struct serve {
     struct setup setup;
     struct http_options http;
@@ -39,20 +41,32 @@ static bool load(struct serve *serve, struct error *err)
     return serve->sched != NULL;
 }
 
+static const char *address_of(const struct serve *serve, char address[ADDRESS_SIZE])
+{
+    bool ipv6 = strchr(serve->http.host, ':') != NULL;
+    snprintf(address, ADDRESS_SIZE, "http://%s%s%s:%d", ipv6 ? "[" : "", serve->http.host, ipv6 ? "]" : "",
+             http_port(serve->server));
+    return address;
+}
+
+/* What a person wants to see goes to stdout; stderr has the log, and the one line of a failed start. */
+static void print_listening(const struct serve *serve)
+{
+    char address[ADDRESS_SIZE];
+    printf("linnet %s listening on %s\n", LINNET_VERSION, address_of(serve, address));
+    fflush(stdout);
+}
+
 static void print_ready(const struct serve *serve)
 {
     const struct model_desc *desc = &serve->engine->desc;
-    bool ipv6 = strchr(serve->http.host, ':') != NULL;
-    char address[300];
-    snprintf(address, sizeof address, "http://%s%s%s:%d", ipv6 ? "[" : "", serve->http.host, ipv6 ? "]" : "",
-             http_port(serve->server));
     log_info("%s is ready after %.0f ms: %s, %s on %s, %d lanes of %d threads", desc->name,
              (double)(clock_ns() - serve->begin_ns) * 1e-6, desc->architecture, desc->precision, desc->isa,
              serve->sched_options.lanes, serve->sched_options.threads_per_lane);
-    printf("linnet %s serves %s on %s\nTry:\n  curl -X POST %s/age -H 'Content-Type: application/json' -d "
-           "'{\"inputs\": \"I love you. I like "
-           "you. I am your friend.\"}'\n",
-           LINNET_VERSION, desc->name, address, address);
+    char address[ADDRESS_SIZE];
+    printf("serving %s; try:\n  curl -X POST %s/age -H 'Content-Type: application/json' "
+           "-d '{\"inputs\": \"I love you. I like you. I am your friend.\"}'\n",
+           desc->name, address_of(serve, address));
     fflush(stdout);
 }
 
@@ -83,7 +97,7 @@ static void *loader_main(void *argument)
 
 static int run_server(struct serve *serve)
 {
-    log_info("listening on %s:%d", serve->http.host, http_port(serve->server));
+    print_listening(serve);
     int problem = pthread_create(&serve->loader, NULL, loader_main, serve);
     if (problem) {
         struct error err;

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("LINNET_BUILD", "build/release")
 LINNET = BUILD / "linnet"
 MODELS = ROOT / "tests/golden/models"
-LISTENING = re.compile(r"listening on (\S+):(\d+)")
+LISTENING = re.compile(r"listening on http://(\S+):(\d+)")
 ORIGIN = {"inputs": "I love you. I like you. I am your friend."}
 
 
@@ -28,13 +28,13 @@ class Answer:
 
 
 class Service:
-    """Listens on a port that the system picked. What it logs goes to `log`."""
+    """Listens on a port that the system picked. What it says goes to `log`."""
 
     def __init__(self, log, *arguments, wait=True, environment=None):
         self.log = log
         self.process = subprocess.Popen(
             [LINNET, "serve", "--port", "0", *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=log.open("wb"), env=dict(os.environ, **(environment or {})))
+            stdout=log.open("wb"), stderr=subprocess.STDOUT, env=dict(os.environ, **(environment or {})))
         self.port = int(self.await_log(LISTENING)[2])
         if wait:
             self.await_ready()
@@ -87,7 +87,6 @@ class Service:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
         text = self.log.read_text(errors="replace")
         assert "Sanitizer" not in text and "runtime error" not in text, text
         return self.process.returncode

@@ -24,7 +24,7 @@ def in_threads(count, work):
 def test_a_taken_port_a_missing_model_and_a_bad_address_are_one_line_and_not_0(server, tmp_path):
     for arguments, words in ((["--port", server.port], "in use"), (["--port", "0", tmp_path / "none"], "no such directory"),
                              (["--host", "192.0.2.1"], "192.0.2.1")):
-        done = linnet("serve", "--log-level", "error", *arguments)
+        done = linnet("serve", *arguments)
         assert done.returncode == 1
         lines = done.stderr.decode().splitlines()
         assert len(lines) == 1 and words in lines[0], lines
@@ -65,12 +65,12 @@ def test_while_the_model_loads_live_answers_and_health_and_age_say_503(tmp_path)
     """The server is stopped between listening and the end of loading often enough to be caught there."""
     for _ in range(40):
         log = tmp_path / "log"
-        process = subprocess.Popen([LINNET, "serve", "--port", "0", "--threads", "1"], stdout=subprocess.DEVNULL,
-                                   stderr=log.open("wb"))
+        process = subprocess.Popen([LINNET, "serve", "--port", "0", "--threads", "1"], stdout=log.open("wb"),
+                                   stderr=subprocess.STDOUT)
         try:
             while "listening on" not in (text := log.read_text()):
                 assert process.poll() is None, text
-            port = int(text.split("listening on 127.0.0.1:")[1].split()[0])
+            port = int(text.split("listening on http://127.0.0.1:")[1].split()[0])
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n"
                                b"POST /age HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 14\r\n\r\n{\"inputs\":\"a\"}")

@@ -1,8 +1,12 @@
 """POST /predict and the status pages in text-embeddings-inference's forms."""
+import json
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import ORIGIN
+from service import ORIGIN, ROOT
+
+GOLDEN = [json.loads(line) for line in (ROOT / "tests/golden/sst2-minilm.jsonl").read_text().splitlines()]
 
 
 def labels(predictions):
@@ -26,6 +30,16 @@ def test_two_strings_are_a_pair_and_lists_of_lists_a_batch(server):
 def test_raw_scores_are_the_logits(server):
     raw = server.post("/predict", {"inputs": "I love you.", "raw_scores": True}).json
     assert raw[0]["score"] > 1 and raw[1]["score"] < -1
+
+
+def test_golden_rows_give_the_logits_of_transformers(server):
+    for row in GOLDEN:
+        inputs = [row["text"], row["text_pair"]] if row.get("text_pair") else row["text"]
+        raw = server.post("/predict", {"inputs": inputs, "raw_scores": True, "truncate": True})
+        assert raw.status == 200, raw.body
+        logits = {prediction["label"]: prediction["score"] for prediction in raw.json}
+        for got, want in zip((logits["NEGATIVE"], logits["POSITIVE"]), row["logits"]):
+            assert abs(got - want) <= max(2e-5, 1e-5 * abs(want)), row["text"][:80]
 
 
 def test_truncate_is_asked_for_or_the_text_is_413(server):
