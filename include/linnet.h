@@ -12,6 +12,7 @@
  * gives the same bits alone and in any list. Everything is synchronous. Nothing is printed, no signal is
  * touched, nothing exits.
  *
+ * Pointers are never NULL unless said.
  * Threads: any number of threads may use one model; calls that compute take turns. Each model has threads of
  * its own that share the work of one call. Link with liblinnet.a, -lm and -lpthread.
  */

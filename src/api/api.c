@@ -10,6 +10,14 @@
 #include "base/log.h"
 #include "base/suggest.h"
 
+enum {
+    KEPT_JSON_BYTES = 1 << 20,
+    /* yyjson's values take 16 bytes each, and "[1,1,...]" has one in two bytes; growing copies them, and
+     * looking for duplicate keys needs as much again for "{"a":1,...}". */
+    JSON_BYTES_PER_BODY_BYTE = 64,
+    JSON_BASE_BYTES = 1 << 20,
+};
+
 const struct route routes[] = {
     {.path = "/age", .dialect = &hf_dialect},   {.path = "/predict", .dialect = &tei_dialect},
     {.path = "/info", .page = page_info},       {.path = "/health", .page = page_health},
@@ -52,12 +60,18 @@ static void answer_status(struct http_exchange *x, int status, const char *messa
     http_respond(x, status, "application/json", &extra, value ? 1 : 0, &body);
 }
 
+/* What a client can do nothing about, and someone should look into. */
+static bool is_our_fault(enum error_kind kind)
+{
+    return kind == ERR_NON_FINITE || kind == ERR_NO_MEMORY || kind == ERR_INTERNAL || kind == ERR_IO;
+}
+
 void answer_error(struct http_exchange *x, const struct dialect *dialect, const struct error *err)
 {
     struct answer_kind kind = dialect->kind_of(err->kind);
     char retry[16], message[sizeof err->message + 100];
     snprintf(message, sizeof message, "%s", err->message);
-    if (kind.status >= 500 && err->kind != ERR_LOADING && err->kind != ERR_SHUTTING_DOWN) {
+    if (is_our_fault(err->kind)) {
         snprintf(message, sizeof message, "%s (request id %s)", err->message, http_request_id(x));
         log_error("request %s: %s: %s", http_request_id(x), error_kind_name(err->kind), err->message);
     }
@@ -71,20 +85,22 @@ void answer_error(struct http_exchange *x, const struct dialect *dialect, const 
 static bool refuse_path(struct http_exchange *x)
 {
     const char *paths[MAX_ROUTES], *path = http_path(x);
-    char message[400];
+    struct buf message;
     size_t count = 0;
     while (routes[count].path) {
         paths[count] = routes[count].path;
         count++;
     }
     const char *near = suggest_nearest(path, paths, count);
-    int used = snprintf(message, sizeof message, "no such path: %.100s; ", path);
+    buf_init(&message);
+    buf_printf(&message, "no such path: %.100s; ", path);
     if (near)
-        used += snprintf(message + used, sizeof message - (size_t)used, "did you mean %s? ", near);
-    used += snprintf(message + used, sizeof message - (size_t)used, "There are");
+        buf_printf(&message, "did you mean %s? ", near);
+    buf_puts(&message, "There are");
     for (size_t i = 0; i < count; i++)
-        used += snprintf(message + used, sizeof message - (size_t)used, "%s %s", i ? "," : "", paths[i]);
-    answer_status(x, 404, message, "not_found", NULL, NULL);
+        buf_printf(&message, "%s %s", i ? "," : "", paths[i]);
+    answer_status(x, 404, buf_ok(&message) ? message.bytes : "no such path", "not_found", NULL, NULL);
+    buf_free(&message);
     return false;
 }
 
@@ -165,6 +181,13 @@ static void on_request(void *context, struct http_exchange *x)
         route->page(api, x);
         return;
     }
+    if (api->open_calls >= api->options.max_requests) {
+        error_set(&err, ERR_OVERLOADED, "%zu requests are being answered, the limit is %zu", api->open_calls,
+                  api->options.max_requests);
+        err.retry_ms = 1000;
+        answer_error(x, route->dialect, &err);
+        return;
+    }
     struct call *call = call_new(api, x, route->dialect);
     if (call) {
         call_start(call);
@@ -229,7 +252,8 @@ static void on_drain(void *context)
 
 void api_options_default(struct api_options *options)
 {
-    *options = (struct api_options){.version = "", .max_texts = 512, .inline_bytes = 16 << 10};
+    *options =
+        (struct api_options){.version = "", .max_texts = 512, .inline_bytes = 16 << 10, .max_requests = 512};
 }
 
 struct api *api_open(const struct api_options *options, struct error *err)
@@ -244,6 +268,8 @@ struct api *api_open(const struct api_options *options, struct error *err)
     api->started_ns = clock_ns();
     clock_gettime(CLOCK_REALTIME, &now);
     api->started_time = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    arena_init(&api->json, KEPT_JSON_BYTES,
+               JSON_BASE_BYTES + JSON_BYTES_PER_BODY_BYTE * options->max_body_bytes);
     histogram_init_seconds(&api->prepare);
     for (int i = 0; i < MAX_ROUTES; i++)
         histogram_init_seconds(&api->route_stats[i].duration);
@@ -259,6 +285,7 @@ void api_close(struct api *api)
         api->free_calls = call->next_free;
         call_free(call);
     }
+    arena_free(&api->json);
     free(api);
 }
 

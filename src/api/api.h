@@ -19,6 +19,7 @@ struct api_options {
     size_t inline_bytes;  /* requests with more bytes of text are tokenized off the loop thread */
     unsigned deadline_ms; /* of a request in the queue; the server's request_ms */
     size_t max_body_bytes;
+    size_t max_requests; /* being prepared, waiting or computed; more get 429 */
 };
 
 /* 512 texts, 16 KiB inline. */
@@ -32,7 +33,8 @@ void api_close(struct api *api);
 struct http_handler api_handler(struct api *api);
 void api_attach(struct api *api, struct http_server *server);
 
-/* From now on requests are answered by `sched`; before, inference gets 503 and /health says loading. */
+/* From now on requests are answered by `sched`; without one (NULL, and before) inference gets 503 and /health
+ * says loading. */
 void api_ready(struct api *api, struct sched *sched);
 
 #endif

@@ -10,6 +10,7 @@ enum {
     /* {"inputs": [{"text": ...}]} nests three levels. */
     REQUEST_DEPTH = 16,
     KEPT_CALL_BYTES = 64 << 10,
+    KEPT_CALLS = 64,
     /* Tokenizing needs 8 bytes a byte of text, tokens and rows about as much again. */
     CALL_BYTES_PER_BODY_BYTE = 32,
     CALL_BASE_BYTES = 1 << 20,
@@ -17,7 +18,7 @@ enum {
 
 const struct model_desc *call_model(const struct call *call)
 {
-    return &sched_engine(call->api->sched)->desc;
+    return &call->engine->desc;
 }
 
 /* --- What dialects use */
@@ -85,6 +86,7 @@ struct call *call_new(struct api *api, struct http_exchange *x, const struct dia
     struct call *call = api->free_calls;
     if (call) {
         api->free_calls = call->next_free;
+        api->free_count--;
     } else {
         call = calloc(1, sizeof *call);
         if (!call)
@@ -93,9 +95,11 @@ struct call *call_new(struct api *api, struct http_exchange *x, const struct dia
                    CALL_BASE_BYTES + CALL_BYTES_PER_BODY_BYTE * api->options.max_body_bytes);
     }
     struct arena arena = call->arena;
-    *call = (struct call){.api = api, .x = x, .dialect = dialect, .arena = arena};
+    *call = (struct call){
+        .api = api, .engine = sched_engine(api->sched), .x = x, .dialect = dialect, .arena = arena};
     call->prepare.truncate = api->options.auto_truncate;
     atomic_init(&call->job.cancelled, false);
+    api->open_calls++;
     http_set_user(x, call);
     return call;
 }
@@ -104,9 +108,15 @@ struct call *call_new(struct api *api, struct http_exchange *x, const struct dia
 static void release(struct call *call)
 {
     struct api *api = call->api;
+    api->open_calls--;
+    if (api->free_count == KEPT_CALLS) {
+        call_free(call);
+        return;
+    }
     arena_reset(&call->arena);
     call->next_free = api->free_calls;
     api->free_calls = call;
+    api->free_count++;
 }
 
 void call_free(struct call *call)
@@ -217,6 +227,11 @@ static void submit(struct call *call)
         fail(call, &err);
         return;
     }
+    if (!call->api->sched) {
+        error_set(&err, ERR_SHUTTING_DOWN, "the server is shutting down and takes no new requests");
+        fail(call, &err);
+        return;
+    }
     call->finish.run = finish;
     call->job.done = job_done;
     call->job.deadline_ns = clock_ns() + (uint64_t)call->api->options.deadline_ms * 1000000;
@@ -227,13 +242,13 @@ static void submit(struct call *call)
 /* Any thread: texts to items. */
 static void prepare(struct call *call)
 {
-    const struct engine *engine = sched_engine(call->api->sched);
     uint64_t begin = clock_ns();
     for (size_t i = 0; i < call->job.count; i++) {
         struct item *item = &call->job.items[i];
         if (atomic_load(&call->job.cancelled))
             break;
-        if (!engine_prepare(engine, &call->inputs[i], &call->prepare, &call->arena, item, &call->error)) {
+        if (!engine_prepare(call->engine, &call->inputs[i], &call->prepare, &call->arena, item,
+                            &call->error)) {
             if (call->job.count > 1)
                 error_prefix(&call->error, "inputs[%zu]", i);
             break;
@@ -256,8 +271,9 @@ static void prepare_done(struct http_job *job)
 static bool read_body(struct call *call, struct error *err)
 {
     struct blob body = http_body(call->x);
+    arena_reset(&call->api->json);
     size_t labels = (size_t)call_model(call)->label_count;
-    yyjson_doc *doc = json_read((const char *)body.bytes, body.size, REQUEST_DEPTH, http_arena(call->x), err);
+    yyjson_doc *doc = json_read((const char *)body.bytes, body.size, REQUEST_DEPTH, &call->api->json, err);
     if (!doc || !call->dialect->read(yyjson_doc_get_root(doc), call, err))
         return false;
     call->scores = arena_alloc(&call->arena, labels * sizeof *call->scores);

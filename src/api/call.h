@@ -28,7 +28,8 @@ struct call {
     struct http_task finish;
     struct http_job prepare_job;
     struct api *api;
-    struct http_exchange *x; /* NULL once the exchange has ended */
+    const struct engine *engine; /* outlives the scheduler, and every call */
+    struct http_exchange *x;     /* NULL once the exchange has ended */
     const struct dialect *dialect;
     struct arena arena;   /* texts, tokens, results */
     struct input *inputs; /* [job.count] */

@@ -33,6 +33,8 @@ struct api {
     struct sched *sched; /* NULL until the model is loaded */
     bool draining;
     struct call *free_calls;
+    size_t open_calls, free_count;
+    struct arena json;                          /* the document of the request being read: one at a time */
     struct route_stats route_stats[MAX_ROUTES]; /* by position in routes[] */
     struct histogram prepare;                   /* seconds of tokenizing, a request */
     uint64_t started_ns;

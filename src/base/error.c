@@ -5,18 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Drops a UTF-8 sequence that vsnprintf cut in its middle. */
-static void trim_partial_character(char *text)
+#include "base/utf8.h"
+
+/* Makes one line of UTF-8 of what a message quotes: control characters become spaces, and broken sequences,
+ * also those that a precision or the end of the array cut, become '?'. */
+static void clean(char *text)
 {
-    size_t end = strlen(text), start = end;
-    while (start > 0 && end - start < 4 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0)
-        return;
-    unsigned char lead = (unsigned char)text[start - 1];
-    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (end - (start - 1) < want)
-        text[start - 1] = '\0';
+    size_t length = strlen(text);
+    for (size_t at = 0; at < length;) {
+        size_t sequence = utf8_sequence((const unsigned char *)text + at, length - at);
+        if (sequence == 0)
+            text[at] = '?';
+        else if ((unsigned char)text[at] < 0x20 || text[at] == 0x7F)
+            text[at] = ' ';
+        at += sequence ? sequence : 1;
+    }
 }
 
 static void set_message(struct error *err, enum error_kind kind, const char *format, va_list args)
@@ -24,7 +27,7 @@ static void set_message(struct error *err, enum error_kind kind, const char *for
     err->kind = kind;
     err->retry_ms = 0;
     vsnprintf(err->message, sizeof err->message, format, args);
-    trim_partial_character(err->message);
+    clean(err->message);
 }
 
 bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
@@ -46,7 +49,7 @@ bool error_prefix(struct error *err, const char *format, ...)
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof err->message)
         snprintf(err->message + used, sizeof err->message - (size_t)used, ": %s", inner);
-    trim_partial_character(err->message);
+    clean(err->message);
     return false;
 }
 

@@ -47,7 +47,7 @@ struct error {
 };
 
 /* Fills *err and returns false, so that a function can `return error_set(...)`. A message too long for its
- * array is cut at a character boundary. */
+ * array is cut; control characters and broken UTF-8 in what it quotes are replaced. */
 bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -81,12 +81,12 @@ const char *host_cpu_name(void)
     return name;
 }
 
-/* Quota over period in whole cores, rounded up; 0 where there is none. */
-static int quota_v2(void)
+/* Quota over period of one cpu.max in whole cores, rounded up; 0 where there is none. */
+static int quota_of(const char *path)
 {
     char quota[32];
     long long period = 0, limit = 0;
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    FILE *file = fopen(path, "re");
     if (!file)
         return 0;
     int fields = fscanf(file, "%31s %lld", quota, &period);
@@ -94,6 +94,31 @@ static int quota_v2(void)
     if (fields != 2 || period <= 0 || sscanf(quota, "%lld", &limit) != 1 || limit <= 0)
         return 0;
     return (int)((limit + period - 1) / period);
+}
+
+/* The smallest quota on the way from our group up to the root, for each of them holds. */
+static int quota_v2(void)
+{
+    char group[1024] = "", path[1100];
+    int least = 0;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    if (!file)
+        return 0;
+    while (fgets(group, sizeof group, file) && strncmp(group, "0::/", 4) != 0)
+        group[0] = '\0';
+    fclose(file);
+    char *name = strncmp(group, "0::/", 4) == 0 ? group + 3 : group;
+    name[strcspn(name, "\n")] = '\0';
+    for (;;) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", strcmp(name, "/") == 0 ? "" : name);
+        int quota = quota_of(path);
+        if (quota > 0 && (least == 0 || quota < least))
+            least = quota;
+        char *slash = strrchr(name, '/');
+        if (!slash)
+            return least;
+        *slash = '\0';
+    }
 }
 
 static long long read_number(const char *path)

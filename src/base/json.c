@@ -149,15 +149,19 @@ static bool find_duplicate_key(yyjson_val *value, yyjson_val **duplicate, struct
         }
         return true;
     }
-    yyjson_val **keys = arena_alloc(arena, yyjson_obj_size(value) * sizeof *keys);
-    if (!keys)
-        return false;
     yyjson_obj_foreach (value, index, count, key, child) {
-        keys[index] = key;
         if (yyjson_is_ctn(child) && (!find_duplicate_key(child, duplicate, arena) || *duplicate))
             return *duplicate != NULL;
     }
-    return find_duplicate_in(keys, yyjson_obj_size(value), duplicate, arena);
+    size_t size = yyjson_obj_size(value);
+    if (size < 2)
+        return true;
+    yyjson_val **keys = arena_alloc(arena, size * sizeof *keys);
+    if (!keys)
+        return false;
+    yyjson_obj_foreach (value, index, count, key, child)
+        keys[index] = key;
+    return find_duplicate_in(keys, size, duplicate, arena);
 }
 
 yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, struct arena *arena,

@@ -14,8 +14,9 @@
 
 /* Parses all of bytes[0..length), which need not end in NUL. On top of yyjson's strictness (RFC 8259; valid
  * UTF-8; no lone surrogates; no byte order mark) it refuses nesting deeper than `max_depth` and an object
- * that has a key twice. The document and its strings live in `arena` (at most about 13 bytes a byte of text)
- * until it is reset: never yyjson_doc_free() it. On failure: NULL, ERR_BAD_JSON with line and column, or
+ * that has a key twice. The document and its strings live in `arena` until it is reset: never
+ * yyjson_doc_free() it. The arena needs up to about 50 bytes a byte of text ("[1,1,...]"), ordinary text far
+ * less. On failure NULL: ERR_BAD_JSON with line and column (or the name of the key that stands twice),
  * ERR_NO_MEMORY. Any thread. */
 yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, struct arena *arena,
                       struct error *err);

@@ -45,7 +45,9 @@ void lines_close(struct lines *lines)
         close(lines->fd);
 }
 
-/* Makes room and reads once. False only where reading failed. */
+/* Makes room and reads once. False only where reading failed. A buffer that is full already holds a line that
+ * is too long: its bytes are dropped as they come, up to the last, so that the line is still known to be
+ * there. */
 static bool fill(struct lines *lines, struct error *err)
 {
     if (lines->begin > 0) {
@@ -53,16 +55,17 @@ static bool fill(struct lines *lines, struct error *err)
         lines->end -= lines->begin;
         lines->begin = 0;
     }
-    if (lines->end == lines->capacity) {
-        if (lines->capacity >= 2 * MAX_LINE)
-            return error_set(err, ERR_IO, "%s: line %zu has more than %d bytes", lines->name,
-                             lines->number + 1, MAX_LINE);
+    if (lines->end == lines->capacity && lines->capacity <= MAX_LINE) {
         char *larger = realloc(lines->buffer, lines->capacity * 2);
         if (!larger)
             return error_set(err, ERR_NO_MEMORY, "%s: no memory for line %zu", lines->name,
                              lines->number + 1);
         lines->buffer = larger;
         lines->capacity *= 2;
+    }
+    if (lines->end == lines->capacity) {
+        lines->dropped += lines->end - (MAX_LINE + 1);
+        lines->end = MAX_LINE + 1;
     }
     ssize_t got;
     do
@@ -75,7 +78,8 @@ static bool fill(struct lines *lines, struct error *err)
     return true;
 }
 
-/* The next line without its end, as a view of the buffer. */
+/* The next line without its end, as a view of the buffer; one that is too long is cut to more than MAX_LINE
+ * bytes. */
 static enum line_result next_raw(struct lines *lines, char **text, size_t *length, struct error *err)
 {
     size_t searched = 0;
@@ -84,7 +88,7 @@ static enum line_result next_raw(struct lines *lines, char **text, size_t *lengt
         char *newline = memchr(start + searched, '\n', lines->end - lines->begin - searched);
         size_t left = lines->end - lines->begin;
         if (!newline && !lines->at_end) {
-            searched = left;
+            searched = left > MAX_LINE ? MAX_LINE + 1 : left;
             if (!fill(lines, err))
                 return LINE_BROKEN;
             continue;
@@ -95,7 +99,7 @@ static enum line_result next_raw(struct lines *lines, char **text, size_t *lengt
         *text = start;
         *length = newline ? used - 1 : used;
         lines->begin += used;
-        lines->bytes_read += used;
+        lines->bytes_read += used + lines->dropped;
         lines->number++;
         return LINE_TEXT;
     }
@@ -163,7 +167,9 @@ enum line_result lines_next(struct lines *lines, struct arena *arena, struct inp
         return result;
     *out = (struct input){0};
     if (length > MAX_LINE) {
-        error_set(err, ERR_BAD_INPUT, "the line has %zu bytes, at most %d are taken", length, MAX_LINE);
+        error_set(err, ERR_BAD_INPUT, "the line has %zu bytes, at most %d are taken", length + lines->dropped,
+                  MAX_LINE);
+        lines->dropped = 0;
         return LINE_BAD;
     }
     bool read =

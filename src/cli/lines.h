@@ -14,6 +14,7 @@ struct lines {
     bool jsonl;       /* lines are JSON objects with "text" and perhaps "text_pair" */
     char *buffer;     /* [capacity], filled from begin to end */
     size_t begin, end, capacity;
+    size_t dropped; /* bytes of the line being read, which is too long to be kept */
     bool at_end;
     size_t number;        /* of the line last read, from 1 */
     uint64_t bytes_read;  /* of whole lines */

@@ -30,8 +30,14 @@ static void print_help(FILE *out)
 
 static int print_version(int argc, char **argv)
 {
+    bool licenses = argc == 3 && strcmp(argv[2], "--licenses") == 0;
+    if (argc > 2 && !licenses) {
+        fprintf(stderr, "linnet: unknown option %s; after --version only --licenses may come\n",
+                argv[argc - 1]);
+        return EXIT_USAGE;
+    }
     printf("linnet %s\n", LINNET_VERSION);
-    if (argc > 2 && strcmp(argv[2], "--licenses") == 0)
+    if (licenses)
         printf("\n%s\n%s", embedded_notice, embedded_license);
     return EXIT_OK;
 }

@@ -12,7 +12,8 @@
 #include "engine/score.h"
 
 enum {
-    CHUNK_LINES = 512, /* read, computed and written together; fewer where the input stalls */
+    CHUNK_LINES = 512,       /* read, computed and written together; fewer where the input stalls */
+    CHUNK_MEMORY = 16 << 20, /* ... or where they take more */
     MAX_BATCH_TOKENS = 65536,
     CHUNK_BYTES = 1 << 20, /* kept between chunks */
 };
@@ -54,7 +55,8 @@ static bool read_chunk(struct run *run, bool *broken, struct error *err)
     struct input input;
     run->count = 0;
     arena_reset(&run->arena);
-    while (run->count < CHUNK_LINES && !(run->count > 0 && lines_would_block(&run->lines))) {
+    while (run->count < CHUNK_LINES && run->arena.total < CHUNK_MEMORY &&
+           !(run->count > 0 && lines_would_block(&run->lines))) {
         enum line_result result = lines_next(&run->lines, &run->arena, &input, err);
         if (result == LINE_END || result == LINE_BROKEN) {
             *broken = result == LINE_BROKEN;

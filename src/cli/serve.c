@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "base/log.h"
@@ -11,14 +12,15 @@
 
 enum { ADDRESS_SIZE = 300 };
 
-struct serve {
+/* There is one server in a process: a static object, so that the option table can be const. */
+static struct serve {
     struct setup setup;
     struct http_options http;
     struct api_options api_options;
     struct sched_options sched_options;
     const char *model, *log_level, *log_format;
     int lanes;
-    size_t batch_tokens;
+    size_t batch_tokens, queue_budgets; /* 0: the scheduler's default */
 
     struct http_server *server;
     struct api *api;
@@ -29,7 +31,9 @@ struct serve {
     struct http_task loaded;
     struct error load_error; /* kind ERR_NONE: the model is ready */
     uint64_t begin_ns;
-};
+    atomic_bool load_ended; /* by the loader */
+    bool loop_ended;        /* by the loop thread: nobody is left to serve */
+} serving = {.log_level = "info", .log_format = "text"};
 
 /* --- Loading, beside the loop that already listens */
 
@@ -74,6 +78,8 @@ static void print_ready(const struct serve *serve)
 static void on_loaded(struct http_task *task)
 {
     struct serve *serve = (struct serve *)((char *)task - offsetof(struct serve, loaded));
+    if (serve->loop_ended)
+        return;
     if (serve->load_error.kind != ERR_NONE) {
         http_stop(serve->server);
         return;
@@ -90,6 +96,7 @@ static void *loader_main(void *argument)
         serve->load_error = err;
     serve->loaded.run = on_loaded;
     http_post(serve->server, &serve->loaded);
+    atomic_store(&serve->load_ended, true);
     return NULL;
 }
 
@@ -105,10 +112,15 @@ static int run_server(struct serve *serve)
         return report(&err);
     }
     bool drained = http_run(serve->server);
+    int code = drained ? EXIT_OK : EXIT_FAILED;
+    serve->loop_ended = true;
+    /* Told to stop while the model loads: no request was taken, and loading cannot be cut short. */
+    if (!atomic_load(&serve->load_ended))
+        _exit(code);
     pthread_join(serve->loader, NULL);
     if (serve->load_error.kind != ERR_NONE)
         return report(&serve->load_error);
-    return drained ? EXIT_OK : EXIT_FAILED;
+    return code;
 }
 
 static int serve_model(struct serve *serve)
@@ -127,6 +139,7 @@ static int serve_model(struct serve *serve)
     api_attach(serve->api, serve->server);
     int code = run_server(serve);
     /* Lanes hand their last jobs to the loop, which http_close() runs out. */
+    api_ready(serve->api, NULL);
     sched_stop(serve->sched);
     http_close(serve->server);
     api_close(serve->api);
@@ -155,15 +168,17 @@ static bool parse_log(const struct serve *serve, struct error *err)
                      serve->log_level);
 }
 
-/* What follows from the options together. */
+/* What follows from the options together, checked before anything listens. */
 static bool settle(struct serve *serve, struct error *err)
 {
     struct sched_options *sched = &serve->sched_options;
-    size_t queue_jobs = sched->queue_jobs;
+    const struct native_options native = setup_native(&serve->setup);
     sched_options_default(sched, serve->setup.threads);
-    sched->queue_jobs = queue_jobs;
+    sched->queue_jobs = serve->api_options.max_requests;
     if (serve->batch_tokens)
         sched->batch_tokens = serve->batch_tokens;
+    if (serve->queue_budgets)
+        sched->queue_budgets = serve->queue_budgets;
     if (serve->lanes > serve->setup.threads)
         return error_set(err, ERR_USAGE, "--lanes is %d, more than the %d threads there are for them",
                          serve->lanes, serve->setup.threads);
@@ -171,82 +186,98 @@ static bool settle(struct serve *serve, struct error *err)
         sched->lanes = serve->lanes;
         sched->threads_per_lane = serve->setup.threads / serve->lanes;
     }
+    if (serve->http.max_all_bodies_bytes < serve->http.max_body_bytes)
+        return error_set(err, ERR_USAGE,
+                         "--payload-limit-all is %zu, less than one body of --payload-limit %zu",
+                         serve->http.max_all_bodies_bytes, serve->http.max_body_bytes);
     serve->api_options.version = LINNET_VERSION;
-    serve->api_options.deadline_ms = serve->http.request_ms;
+    serve->api_options.deadline_ms = (unsigned)serve->http.request_ms;
     serve->api_options.max_body_bytes = serve->http.max_body_bytes;
-    return parse_log(serve, err);
+    return native_check(&native, err) && parse_log(serve, err);
 }
+
+static const struct option_row rows[] = {
+    {OPTION_GROUP, NULL, NULL, "Address", NULL, 0, 0},
+    {OPTION_STRING, "host", "ADDRESS", "address to listen on (default 127.0.0.1)", &serving.http.host, 0, 0},
+    {OPTION_INT, "port", "N", "port; 0 lets the system choose (default 8080)", &serving.http.port, 0, 65535},
+    {OPTION_STRING, "cors-allow-origin", "ORIGIN", "let pages of that origin (or *) call (default: none)",
+     &serving.http.cors_origin, 0, 0},
+    SETUP_ROWS(serving.setup),
+    {OPTION_INT, "lanes", "N",
+     "batches computed at once, by threads / N threads each (default: teams of at most 8)", &serving.lanes, 1,
+     1024},
+    {OPTION_SIZE, "batch-tokens", "N", "tokens computed together (default 256)", &serving.batch_tokens, 1,
+     65536},
+    {OPTION_GROUP, NULL, NULL, "Limits", NULL, 0, 0},
+    {OPTION_FLAG, "auto-truncate", NULL, "cut texts over the model's limit instead of answering 413",
+     &serving.api_options.auto_truncate, 0, 0},
+    {OPTION_SIZE, "max-concurrent-requests", "N",
+     "requests that may wait or be computed; more get 429 (default 512)", &serving.api_options.max_requests,
+     1, 1 << 20},
+    {OPTION_SIZE, "max-waiting-batches", "N", "batches of tokens that may wait; more get 429 (default 64)",
+     &serving.queue_budgets, 2, 1 << 20},
+    {OPTION_SIZE, "max-client-batch-size", "N", "texts in one request (default 512)",
+     &serving.api_options.max_texts, 1, 65536},
+    {OPTION_SIZE, "payload-limit", "BYTES", "body of one request; more gets 413 (default 2097152)",
+     &serving.http.max_body_bytes, 1, 1 << 30},
+    {OPTION_SIZE, "payload-limit-all", "BYTES",
+     "bodies of all requests together; more get 503 (default 67108864)", &serving.http.max_all_bodies_bytes,
+     1, 1L << 40},
+    {OPTION_SIZE, "max-header-bytes", "BYTES", "request line and fields; more get 431 (default 16384)",
+     &serving.http.max_header_bytes, 64, 1 << 20},
+    {OPTION_INT, "max-header-fields", "N", "fields of a header; more get 431 (default 100)",
+     &serving.http.max_header_fields, 1, 10000},
+    {OPTION_INT, "max-connections", "N", "open connections (default 10000)", &serving.http.max_connections, 1,
+     1 << 20},
+    {OPTION_GROUP, NULL, NULL, "Times in ms, each from its own start, not from the last byte", NULL, 0, 0},
+    {OPTION_INT, "request-timeout", "MS",
+     "from a whole request to its answer; later gets 504 (default 30000)", &serving.http.request_ms, 1,
+     3600000},
+    {OPTION_INT, "header-timeout", "MS", "to receive a header (default 10000)", &serving.http.header_ms, 1,
+     3600000},
+    {OPTION_INT, "body-timeout", "MS", "to receive a body (default 30000)", &serving.http.body_ms, 1,
+     3600000},
+    {OPTION_INT, "write-timeout", "MS", "to send an answer (default 30000)", &serving.http.write_ms, 1,
+     3600000},
+    {OPTION_INT, "idle-timeout", "MS", "between requests of a connection (default 75000)",
+     &serving.http.idle_ms, 1, 3600000},
+    {OPTION_INT, "drain-timeout", "MS", "to finish what was accepted after SIGTERM (default 30000)",
+     &serving.http.drain_ms, 1, 3600000},
+    {OPTION_GROUP, NULL, NULL, "Log", NULL, 0, 0},
+    {OPTION_STRING, "log-level", "LEVEL", "error, warn, info or debug (default info)", &serving.log_level, 0,
+     0},
+    {OPTION_STRING, "log-format", "FORMAT", "text or json (default text)", &serving.log_format, 0, 0},
+    {OPTION_FLAG, "access-log", NULL, "a line for each answer", &serving.http.access_log, 0, 0},
+};
+
+static const struct usage usage = {
+    .line = "linnet serve [options] [MODEL]",
+    .text = "Serves MODEL, a directory in Hugging Face form (or the embedded sentiment model), over HTTP:\n"
+            "POST /age (transformers' pipeline), POST /predict (text-embeddings-inference), GET /info "
+            "/health /live\n"
+            "/metrics.",
+    .examples = "  linnet serve\n"
+                "  linnet serve ./my-model --host 0.0.0.0 --port 80\n"
+                "  linnet serve --auto-truncate --max-concurrent-requests 64 --access-log --log-format json",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof *rows,
+};
 
 static int serve_main(int argc, char **argv)
 {
-    static struct serve serve = {.log_level = "info", .log_format = "text"};
-    int request_ms, drain_ms;
-    setup_default(&serve.setup);
-    http_options_default(&serve.http);
-    api_options_default(&serve.api_options);
-    sched_options_default(&serve.sched_options, 1);
-    request_ms = (int)serve.http.request_ms;
-    drain_ms = (int)serve.http.drain_ms;
-    const struct option_row rows[] = {
-        {OPTION_GROUP, NULL, NULL, "Address", NULL, 0, 0},
-        {OPTION_STRING, "host", "ADDRESS", "address to listen on (default 127.0.0.1)", &serve.http.host, 0,
-         0},
-        {OPTION_INT, "port", "N", "port; 0 lets the system choose (default 8080)", &serve.http.port, 0,
-         65535},
-        {OPTION_STRING, "cors-allow-origin", "ORIGIN", "let pages of that origin (or *) call (default: none)",
-         &serve.http.cors_origin, 0, 0},
-        SETUP_ROWS(serve.setup),
-        {OPTION_INT, "lanes", "N",
-         "batches computed at once, each by threads / N threads (default: teams of at most 8)", &serve.lanes,
-         1, 1024},
-        {OPTION_SIZE, "batch-tokens", "N", "tokens computed together (default 256)", &serve.batch_tokens, 1,
-         65536},
-        {OPTION_GROUP, NULL, NULL, "Limits", NULL, 0, 0},
-        {OPTION_FLAG, "auto-truncate", NULL, "cut texts over the model's limit instead of answering 413",
-         &serve.api_options.auto_truncate, 0, 0},
-        {OPTION_SIZE, "max-concurrent-requests", "N", "requests that may wait; more get 429 (default 512)",
-         &serve.sched_options.queue_jobs, 1, 1 << 20},
-        {OPTION_SIZE, "max-client-batch-size", "N", "texts in one request (default 512)",
-         &serve.api_options.max_texts, 1, 65536},
-        {OPTION_SIZE, "payload-limit", "BYTES", "body of one request; more gets 413 (default 2097152)",
-         &serve.http.max_body_bytes, 1, 1 << 30},
-        {OPTION_INT, "max-connections", "N", "open connections (default 10000)", &serve.http.max_connections,
-         1, 1 << 20},
-        {OPTION_INT, "request-timeout", "MS", "a request's total time; later gets 504 (default 30000)",
-         &request_ms, 1, 3600000},
-        {OPTION_INT, "drain-timeout", "MS", "time to finish after SIGTERM (default 30000)", &drain_ms, 0,
-         3600000},
-        {OPTION_GROUP, NULL, NULL, "Log", NULL, 0, 0},
-        {OPTION_STRING, "log-level", "LEVEL", "error, warn, info or debug (default info)", &serve.log_level,
-         0, 0},
-        {OPTION_STRING, "log-format", "FORMAT", "text or json (default text)", &serve.log_format, 0, 0},
-        {OPTION_FLAG, "access-log", NULL, "a line for each answer", &serve.http.access_log, 0, 0},
-    };
-    const struct usage usage = {
-        .line = "linnet serve [options] [MODEL]",
-        .text =
-            "Serves MODEL, a directory in Hugging Face form (or the embedded sentiment model), over HTTP:\n"
-            "POST /age (transformers' pipeline), POST /predict (text-embeddings-inference), GET /info "
-            "/health /live /metrics.",
-        .examples =
-            "  linnet serve\n"
-            "  linnet serve ./my-model --host 0.0.0.0 --port 80\n"
-            "  linnet serve --auto-truncate --max-concurrent-requests 64 --access-log --log-format json",
-        .rows = rows,
-        .row_count = sizeof rows / sizeof *rows,
-    };
     const char *positional[1];
     size_t count;
     struct error err;
+    setup_default(&serving.setup);
+    http_options_default(&serving.http);
+    api_options_default(&serving.api_options);
     enum parsed parsed = options_parse(&usage, argc, argv, positional, 1, &count, &err);
     if (parsed == PARSED_HELP)
         return EXIT_OK;
-    serve.http.request_ms = (unsigned)request_ms;
-    serve.http.drain_ms = (unsigned)drain_ms;
-    if (parsed == PARSED_WRONG || !settle(&serve, &err))
+    if (parsed == PARSED_WRONG || !settle(&serving, &err))
         return report(&err);
-    serve.model = count ? positional[0] : NULL;
-    return serve_model(&serve);
+    serving.model = count ? positional[0] : NULL;
+    return serve_model(&serving);
 }
 
 const struct command serve_command = {"serve", "serve a model over HTTP", serve_main};

@@ -13,10 +13,15 @@ void setup_default(struct setup *setup)
     *setup = (struct setup){.precision = "auto", .isa = isa && *isa ? isa : NULL, .threads = host_cores()};
 }
 
+struct native_options setup_native(const struct setup *setup)
+{
+    return (struct native_options){setup->isa, setup->precision, setup->threads};
+}
+
 bool setup_open(const struct setup *setup, const char *directory, struct model_files *files,
                 struct engine **out, struct error *err)
 {
-    const struct native_options options = {setup->isa, setup->precision, setup->threads};
+    const struct native_options options = setup_native(setup);
     if (!directory)
         embedded_model(files);
     else if (!model_files_open(directory, files, err))

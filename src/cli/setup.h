@@ -26,6 +26,8 @@ void setup_default(struct setup *setup);
             &(setup).threads, 1, 1024                                                                     \
     }
 
+struct native_options setup_native(const struct setup *setup);
+
 /* Opens the model in `directory`, or the embedded one where it is NULL. On success close the engine, then the
  * files. */
 bool setup_open(const struct setup *setup, const char *directory, struct model_files *files,

@@ -1,9 +1,11 @@
 /* What an engine is: whatever turns texts into a model's raw results.
  *
- * The contract has two steps, so that the work that knows only one text can be done where the text arrives,
- * and the work that gains from company can be batched: engine_prepare()  text -> item (tokens, cost); any
- * thread lane_run()        items -> results; blocks, on the lane's own thread An engine is immutable once
- * open. A lane is one thread's right to run it: its team and its scratch memory.
+ * There are two steps, so that the work that knows only one text can be done where the text arrives, and the
+ * work that gains from company can be batched:
+ * - engine_prepare() makes an item (tokens, cost) of a text, on any thread;
+ * - lane_run() computes items as one batch and blocks, on the lane's own thread.
+ *
+ * An engine is immutable once open. A lane is one thread's right to run it: its team and its scratch memory.
  */
 #ifndef LINNET_ENGINE_ENGINE_H
 #define LINNET_ENGINE_ENGINE_H
@@ -76,7 +78,8 @@ struct job {
 
     /* The scheduler's. */
     struct job *next, *previous;
-    size_t taken; /* items handed to lanes or dropped */
+    size_t taken;        /* items handed to lanes or dropped */
+    size_t waiting_cost; /* of the items not taken */
     atomic_size_t remaining;
     uint64_t queued_ns;
     atomic_ullong queue_ns, compute_ns; /* wait of the first item; longest batch: valid from done() on */

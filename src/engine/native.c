@@ -64,6 +64,10 @@ static bool prepare(const struct engine *engine, const struct input *input,
     if (!tokenizer_encode(native->tokenizer, input->text, input->text_length, pair, input->pair_length,
                           &encode, arena, &encoding, err))
         return false;
+    if (encoding.length > limit && options->truncate)
+        return error_set(err, ERR_TOO_LONG,
+                         "cut to %zu tokens the text has %zu, the model takes %zu: ask for fewer",
+                         options->max_tokens, encoding.length, limit);
     if (encoding.length > limit)
         return error_set(err, ERR_TOO_LONG,
                          "the text has %zu tokens, the model takes %zu: shorten it or ask for truncation",
@@ -232,16 +236,20 @@ static bool load(struct native *native, const struct model_files *files, const s
     return native->tokenizer != NULL;
 }
 
+bool native_check(const struct native_options *options, struct error *err)
+{
+    if (strcmp(options->precision, "auto") != 0 && strcmp(options->precision, "fp32") != 0)
+        return error_set(err, ERR_USAGE, "precision \"%.40s\" is unknown, want auto or fp32",
+                         options->precision);
+    return kern_select(options->isa, err) != NULL;
+}
+
 struct engine *native_open(const struct model_files *files, const struct native_options *options,
                            struct error *err)
 {
-    if (strcmp(options->precision, "auto") != 0 && strcmp(options->precision, "fp32") != 0) {
-        error_set(err, ERR_USAGE, "precision \"%.40s\" is unknown, want auto or fp32", options->precision);
+    if (!native_check(options, err))
         return NULL;
-    }
     const struct kernels *kernels = kern_select(options->isa, err);
-    if (!kernels)
-        return NULL;
     struct native *native = calloc(1, sizeof *native);
     if (!native) {
         error_set(err, ERR_NO_MEMORY, "no memory to open %s", files->name);

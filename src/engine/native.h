@@ -11,6 +11,9 @@ struct native_options {
     int load_threads;
 };
 
+/* Whether native_open() would take these options on this machine: ERR_USAGE (an unknown isa or precision). */
+bool native_check(const struct native_options *options, struct error *err);
+
 /* Loads a model. `files` must outlive the engine. On failure NULL, with err->message beginning with the
  * model's name: ERR_BAD_MODEL, ERR_UNSUPPORTED_MODEL, ERR_USAGE (an unknown isa or precision), ERR_NO_MEMORY.
  */

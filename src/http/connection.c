@@ -394,7 +394,7 @@ void connection_expired_reading(struct http_server *server, struct deadline *dea
 {
     struct connection *connection = container_of(deadline, struct connection, deadline);
     const char *part = connection->state == CONNECTION_HEAD ? "header" : "body";
-    unsigned ms = connection->state == CONNECTION_HEAD ? server->options.header_ms : server->options.body_ms;
+    int ms = connection->state == CONNECTION_HEAD ? server->options.header_ms : server->options.body_ms;
     char message[100];
     snprintf(message, sizeof message, "the %s of the request did not come within %u ms", part, ms);
     response_refuse(connection, 408, message);

@@ -7,7 +7,7 @@
 #include "http/internal.h"
 
 /* What an exchange keeps of each of its buffers and of its arena for the next one. */
-enum { KEPT_BYTES = 16384 };
+enum { KEPT_BYTES = 16384, ARENA_BYTES = 1 << 20 };
 
 static void put_hex(char *out, uint64_t value)
 {
@@ -26,7 +26,7 @@ struct http_exchange *exchange_begin(struct http_server *server, struct connecti
         if (!exchange)
             return NULL;
         parser_init(&exchange->parser, &server->limits);
-        arena_init(&exchange->arena, KEPT_BYTES, server->arena_limit);
+        arena_init(&exchange->arena, KEPT_BYTES, ARENA_BYTES);
     }
     exchange->connection = connection;
     exchange->user = NULL;

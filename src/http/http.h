@@ -31,28 +31,29 @@ struct http_server;
 struct http_exchange;
 
 struct http_options {
-    const char *host;        /* an address or name to bind, such as "127.0.0.1" or "::1" */
-    int port;                /* 0: the system picks one, see http_port() */
-    size_t max_header_bytes; /* request line and fields: 414, 431 past it; also extensions and trailers of
-                                chunks */
-    int max_header_fields;   /* trailers included: 431 past it */
-    size_t max_body_bytes;   /* 413, before it is read where it was declared */
-    int max_connections;     /* one more is accepted, answered 503 and closed */
+    const char *host;            /* an address or name to bind, such as "127.0.0.1" or "::1" */
+    int port;                    /* 0: the system picks one, see http_port() */
+    size_t max_header_bytes;     /* request line and fields: 414, 431 past it; also extensions and trailers of
+                                    chunks */
+    int max_header_fields;       /* trailers included: 431 past it */
+    size_t max_body_bytes;       /* 413, before it is read where it was declared */
+    size_t max_all_bodies_bytes; /* of all requests under way; at least max_body_bytes; 503 past it */
+    int max_connections;         /* one more is accepted, answered 503 and closed */
     /* Total times, in ms, each from its own start, not from the last byte; 0 is none. They are coarse: 10 ms.
      */
-    unsigned header_ms;  /* first byte of a request to the end of its head: 408 and close */
-    unsigned body_ms;    /* end of the head to the end of the body: 408 and close */
-    unsigned request_ms; /* end of the body to the answer: handler.on_deadline */
-    unsigned write_ms;   /* answer to its last byte taken by the kernel: reset */
-    unsigned idle_ms;    /* before the first request and between requests: closed silently */
-    unsigned drain_ms;   /* http_drain() to the end of http_run(), at the most */
+    int header_ms;  /* first byte of a request to the end of its head: 408 and close */
+    int body_ms;    /* end of the head to the end of the body: 408 and close */
+    int request_ms; /* end of the body to the answer: handler.on_deadline */
+    int write_ms;   /* answer to its last byte taken by the kernel: reset */
+    int idle_ms;    /* before the first request and between requests: closed silently */
+    int drain_ms;   /* http_drain() to the end of http_run(), at the most */
     /* NULL: no CORS. "*" or an origin: Access-Control-* on every answer, and OPTIONS answered 204. */
     const char *cors_origin;
     bool access_log; /* one info line an answer: method, path, status, bytes, ms, request id */
 };
 
-/* 127.0.0.1:8080; 16 KiB header, 100 fields, 2 MiB body, 10,000 connections; header 10 s, body 30 s, request
- * 30 s, write 30 s, idle 75 s, drain 30 s; no CORS, no access log. */
+/* 127.0.0.1:8080; 16 KiB header, 100 fields, 2 MiB body, 64 MiB bodies, 10,000 connections; header 10 s, body
+ * 30 s, request 30 s, write 30 s, idle 75 s, drain 30 s; no CORS, no access log. */
 void http_options_default(struct http_options *options);
 
 /* What the server asks of whoever serves. All are set, and called on the loop thread. */
@@ -152,8 +153,8 @@ bool http_has_body(const struct http_exchange *x);
 /* In on_request and later; bytes is never NULL. */
 struct blob http_body(const struct http_exchange *x);
 
-/* For the handler, reset when the exchange ends. Its ceiling is 16 times max_body_bytes, enough for a JSON
- * document of any body. */
+/* For the handler, reset when the exchange ends. Its ceiling is 1 MiB: what must hold a body's worth of data
+ * belongs elsewhere. */
 struct arena *http_arena(struct http_exchange *x);
 
 /* NULL at first. */

@@ -34,7 +34,7 @@ struct deadline {
 
 struct deadline_list {
     struct deadline head; /* a ring; due is not used */
-    unsigned ms;          /* 0: this kind never comes due */
+    int ms;               /* 0: this kind never comes due */
     void (*expired)(struct http_server *server, struct deadline *deadline);
 };
 
@@ -145,7 +145,7 @@ struct http_server {
     struct http_options options;
     struct http_handler handler;
     struct parse_limits limits;
-    size_t arena_limit;
+    size_t held_body_bytes; /* of all exchanges */
 
     uv_loop_t loop;
     uv_poll_t listener;

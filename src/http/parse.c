@@ -125,7 +125,16 @@ static int on_body(llhttp_t *machine, const char *bytes, size_t length)
         parser_refuse(parser, 413, "the body is larger than %zu bytes", parser->limits->body_bytes);
         return HPE_USER;
     }
+    size_t *held = parser->limits->held;
+    if (held && length > parser->limits->all_bodies_bytes - *held) {
+        parser_refuse(parser, 503, "the bodies of all requests together are larger than %zu bytes: try again",
+                      parser->limits->all_bodies_bytes);
+        return HPE_USER;
+    }
+    size_t before = parser->body.length;
     buf_append(&parser->body, bytes, length);
+    if (held)
+        *held += parser->body.length - before;
     if (buf_ok(&parser->body))
         return 0;
     parser_refuse(parser, 503, "no memory for the body of the request");
@@ -171,8 +180,15 @@ static void recycle(struct buf *buf, size_t keep)
         buf_clear(buf);
 }
 
+static void let_go(struct parser *parser)
+{
+    if (parser->limits->held)
+        *parser->limits->held -= parser->body.length;
+}
+
 void parser_reset(struct parser *parser, size_t keep)
 {
+    let_go(parser);
     struct buf text = parser->text, body = parser->body;
     recycle(&text, keep);
     recycle(&body, keep);
@@ -183,6 +199,7 @@ void parser_reset(struct parser *parser, size_t keep)
 
 void parser_free(struct parser *parser)
 {
+    let_go(parser);
     buf_free(&parser->text);
     buf_free(&parser->body);
 }

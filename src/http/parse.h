@@ -21,6 +21,8 @@ struct parse_limits {
         head_bytes; /* request line and fields, line ends included; also all chunk extensions and trailers */
     int fields;     /* trailers included */
     size_t body_bytes;
+    size_t all_bodies_bytes; /* of all parsers with this `held` together */
+    size_t *held;            /* body bytes of them now; NULL: no such limit */
 };
 
 struct parser {

@@ -11,10 +11,6 @@
 /* Descriptors for everything that is no connection. */
 enum { OTHER_DESCRIPTORS = 256 };
 
-/* An exchange's arena may hold a JSON document of its body (13 bytes a byte of text at the most) and what is
- * made of it. */
-enum { ARENA_BYTES_PER_BODY_BYTE = 16, ARENA_BYTES = 65536 };
-
 void http_options_default(struct http_options *options)
 {
     *options = (struct http_options){
@@ -23,6 +19,7 @@ void http_options_default(struct http_options *options)
         .max_header_bytes = 16384,
         .max_header_fields = 100,
         .max_body_bytes = 2u << 20,
+        .max_all_bodies_bytes = 64u << 20,
         .max_connections = 10000,
         .header_ms = 10000,
         .body_ms = 30000,
@@ -118,13 +115,6 @@ static void close_loop(struct http_server *server)
         uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 
-static size_t arena_limit(const struct http_options *options)
-{
-    if (options->max_body_bytes > (SIZE_MAX - ARENA_BYTES) / ARENA_BYTES_PER_BODY_BYTE)
-        return SIZE_MAX;
-    return ARENA_BYTES + ARENA_BYTES_PER_BODY_BYTE * options->max_body_bytes;
-}
-
 struct http_server *http_open(const struct http_options *options, const struct http_handler *handler,
                               struct error *err)
 {
@@ -138,8 +128,9 @@ struct http_server *http_open(const struct http_options *options, const struct h
     server->handler = *handler;
     server->limits = (struct parse_limits){.head_bytes = options->max_header_bytes,
                                            .fields = options->max_header_fields,
-                                           .body_bytes = options->max_body_bytes};
-    server->arena_limit = arena_limit(options);
+                                           .body_bytes = options->max_body_bytes,
+                                           .all_bodies_bytes = options->max_all_bodies_bytes,
+                                           .held = &server->held_body_bytes};
     server->listen_fd = -1;
     atomic_init(&server->posted, NULL);
     atomic_init(&server->stopping, false);

@@ -73,7 +73,7 @@ void deadline_start(struct http_server *server, enum deadline_kind kind, struct 
     deadline_stop(deadline);
     if (list->ms == 0)
         return;
-    deadline->due = uv_now(&server->loop) + list->ms;
+    deadline->due = uv_now(&server->loop) + (uint64_t)list->ms;
     deadline->next = &list->head;
     deadline->previous = list->head.previous;
     deadline->previous->next = deadline;

@@ -38,9 +38,12 @@ static bool read_int(yyjson_val *root, const char *key, int fallback, int max, i
     *out = fallback;
     if (!value)
         return true;
+    if (!yyjson_is_num(value))
+        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %s, want a whole number from 1 to %d", key,
+                         json_type_words(value), max);
     if (!yyjson_is_uint(value) || yyjson_get_uint(value) < 1 || yyjson_get_uint(value) > (uint64_t)max)
-        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %s%.0f, want a whole number from 1 to %d",
-                         key, yyjson_is_num(value) ? "" : json_type_words(value), yyjson_get_num(value), max);
+        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %g, want a whole number from 1 to %d", key,
+                         yyjson_get_num(value), max);
     *out = (int)yyjson_get_uint(value);
     return true;
 }

@@ -1,5 +1,6 @@
 #include "model/files.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,8 @@ enum {
     /* The largest published checkpoints have fewer than 200 shards. */
     MAX_SHARDS = 1024,
     MAX_PATH = 4096,
+    /* A config.json has a few KB, the index of the largest published model a few MB. */
+    MAX_JSON = 64 << 20,
 };
 
 static bool join_path(char path[MAX_PATH], const char *directory, const char *name, struct error *err)
@@ -20,17 +23,29 @@ static bool join_path(char path[MAX_PATH], const char *directory, const char *na
            error_set(err, ERR_USAGE, "%.200s...: the path has more than %d bytes", directory, MAX_PATH - 1);
 }
 
-/* Maps a file that may be missing (then *out stays absent). */
+/* Maps a file that may be missing (then *out stays absent). A link to nothing is an error, not a missing
+ * file. */
 static bool map_optional(const char *directory, const char *name, struct blob *out, struct error *err)
 {
     char path[MAX_PATH];
+    struct stat link;
+    struct error failure;
     if (!join_path(path, directory, name, err))
         return false;
-    return !file_exists(path) || file_map(path, out, err);
+    if (file_map(path, out, &failure))
+        return true;
+    if (failure.kind == ERR_NOT_FOUND && lstat(path, &link) != 0)
+        return true;
+    *err = failure;
+    return false;
 }
 
 yyjson_doc *model_json_read(struct blob bytes, const char *name, struct arena *arena, struct error *err)
 {
+    if (bytes.size > MAX_JSON) {
+        error_set(err, ERR_BAD_MODEL, "%s has %zu bytes, at most %d are taken", name, bytes.size, MAX_JSON);
+        return NULL;
+    }
     yyjson_doc *doc = json_read((const char *)bytes.bytes, bytes.size, JSON_DEPTH, arena, err);
     if (doc)
         return doc;
@@ -167,6 +182,8 @@ static bool refuse_added_tokens(const struct model_files *files, const char *dir
 static bool open_small_files(struct model_files *files, const char *directory, struct error *err)
 {
     struct stat info;
+    if (stat(directory, &info) != 0 && errno != ENOENT && errno != ENOTDIR)
+        return error_set_errno(err, errno, "%s", directory);
     if (stat(directory, &info) != 0 || !S_ISDIR(info.st_mode))
         return error_set(err, ERR_NOT_FOUND,
                          "%s: no such directory; a model is a directory with config.json, tokenizer.json or "

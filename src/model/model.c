@@ -14,7 +14,7 @@ struct model {
     struct model_facts facts;
 };
 
-/* How the first layer's matrices are stored: one word for people, where a file may mix. */
+/* How the largest tensor is stored: one word for people, where a file may mix. */
 static const char *stored_as(const struct tensors *tensors)
 {
     const char *name = "F32";

@@ -10,6 +10,7 @@ struct queue {
     pthread_cond_t work;
     struct job *head, *tail; /* the job whose turn is next; the last in turn */
     struct queue_state state;
+    size_t charged; /* the sum of charge() over the jobs that wait */
     size_t max_jobs, max_cost;
     bool closed;
 };
@@ -69,16 +70,25 @@ static void unlink_job(struct queue *queue, struct job *job)
 static size_t cost_of(const struct job *job)
 {
     size_t cost = 0;
-    for (size_t i = job->taken; i < job->count; i++)
+    for (size_t i = 0; i < job->count; i++)
         cost += job->items[i].cost;
     return cost;
 }
 
-static bool admits(const struct queue *queue, size_t cost)
+/* What a job counts for in admission: at most half of the limit, so that one large job, which takes turns
+ * with the others anyway, does not lock them out. */
+static size_t charge(const struct queue *queue, size_t cost)
 {
-    if (queue->state.jobs >= queue->max_jobs)
-        return false;
-    return queue->state.cost == 0 || (cost <= queue->max_cost && queue->state.cost <= queue->max_cost - cost);
+    return cost < queue->max_cost / 2 ? cost : queue->max_cost / 2;
+}
+
+static void change_waiting_cost(struct queue *queue, struct job *job, size_t cost)
+{
+    queue->charged -= charge(queue, job->waiting_cost);
+    queue->state.cost -= job->waiting_cost;
+    job->waiting_cost = cost;
+    queue->charged += charge(queue, cost);
+    queue->state.cost += cost;
 }
 
 /* Unlinks the jobs that nobody waits for any more into a list of their own. */
@@ -94,7 +104,7 @@ static struct job *unlink_dead(struct queue *queue, uint64_t now)
         queue->state.jobs--;
         queue->state.items -= job->count - job->taken;
         *(cancelled ? &queue->state.items_cancelled : &queue->state.items_expired) += job->count - job->taken;
-        queue->state.cost -= cost_of(job);
+        change_waiting_cost(queue, job, 0);
         for (size_t i = job->taken; i < job->count; i++)
             job->items[i].error = cancelled ? ERR_CANCELLED : ERR_DEADLINE;
         job->next = dead;
@@ -112,6 +122,11 @@ static void complete_dead(struct job *dead)
     }
 }
 
+static bool admits(const struct queue *queue, size_t cost)
+{
+    return queue->state.jobs < queue->max_jobs && queue->charged + charge(queue, cost) <= queue->max_cost;
+}
+
 /* admits(), after letting go of jobs that nobody waits for where they are in the way. They are left in *dead.
  */
 static bool make_room(struct queue *queue, size_t cost, struct job **dead)
@@ -125,27 +140,30 @@ static bool push_locked(struct queue *queue, struct job *job, size_t cost, struc
 {
     if (queue->closed)
         return error_set(err, ERR_SHUTTING_DOWN, "the server is shutting down and takes no new requests");
-    if (!make_room(queue, cost, dead))
+    if (!make_room(queue, cost, dead) && queue->state.jobs >= queue->max_jobs)
+        return error_set(err, ERR_OVERLOADED, "%zu requests are waiting, the limit is %zu", queue->state.jobs,
+                         queue->max_jobs);
+    if (!admits(queue, cost))
         return error_set(err, ERR_OVERLOADED,
-                         "%zu requests with %zu tokens are waiting, the limits are %zu and %zu",
-                         queue->state.jobs, queue->state.cost, queue->max_jobs, queue->max_cost);
+                         "%zu tokens are waiting and the request has %zu, the limit is %zu",
+                         queue->state.cost, cost, queue->max_cost);
     append(queue, job);
     queue->state.jobs++;
     queue->state.items += job->count;
-    queue->state.cost += cost;
+    change_waiting_cost(queue, job, cost);
     pthread_cond_signal(&queue->work);
     return true;
 }
 
 bool queue_push(struct queue *queue, struct job *job, struct error *err)
 {
-    job->taken = 0;
+    struct job *dead = NULL;
+    size_t cost = cost_of(job);
+    job->taken = job->waiting_cost = 0;
     job->queued_ns = clock_ns();
     atomic_init(&job->remaining, job->count);
     atomic_init(&job->queue_ns, 0);
     atomic_init(&job->compute_ns, 0);
-    size_t cost = cost_of(job);
-    struct job *dead = NULL;
     pthread_mutex_lock(&queue->lock);
     bool pushed = push_locked(queue, job, cost, &dead, err);
     pthread_mutex_unlock(&queue->lock);
@@ -157,7 +175,9 @@ bool queue_has_room(struct queue *queue)
 {
     struct job *dead = NULL;
     pthread_mutex_lock(&queue->lock);
-    bool room = make_room(queue, 0, &dead);
+    if (queue->state.jobs >= queue->max_jobs)
+        dead = unlink_dead(queue, clock_ns());
+    bool room = queue->state.jobs < queue->max_jobs;
     pthread_mutex_unlock(&queue->lock);
     complete_dead(dead);
     return room;
@@ -187,7 +207,7 @@ static void take_from(struct taking *taking, struct job *job, size_t share)
         taking->spent += item->cost;
         taking->out[taking->count++] = item;
         taking->queue->state.items--;
-        taking->queue->state.cost -= item->cost;
+        change_waiting_cost(taking->queue, job, job->waiting_cost - item->cost);
     }
 }
 

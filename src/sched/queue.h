@@ -16,8 +16,8 @@
 
 struct queue;
 
-/* Refuses jobs past `max_jobs` waiting, or past `max_cost` waiting tokens unless nothing waits. NULL:
- * ERR_NO_MEMORY. */
+/* Refuses jobs past `max_jobs` waiting, or past `max_cost` waiting tokens, of which one job counts for at
+ * most half: a larger one is taken all the same, and leaves room for others. NULL: ERR_NO_MEMORY. */
 struct queue *queue_open(size_t max_jobs, size_t max_cost, struct error *err);
 void queue_free(struct queue *queue); /* closed and empty, without takers; NULL is fine */
 
@@ -25,8 +25,9 @@ void queue_free(struct queue *queue); /* closed and empty, without takers; NULL 
  * fill) or, after queue_close(), ERR_SHUTTING_DOWN. */
 bool queue_push(struct queue *queue, struct job *job, struct error *err);
 
-/* Whether one more job would be taken, to be asked before the work of making one. Like queue_push() it
- * completes dropped jobs where they are in the way, so job->done() may be called on the thread that asks. */
+/* Whether there is room for one more job as far as their number goes, to be asked before the work of making
+ * one. Like queue_push() it completes dropped jobs where they are in the way, so job->done() may be called on
+ * the asking thread. */
 bool queue_has_room(struct queue *queue);
 
 /* Waits for work, then fills out[0..n) with items of at most `budget` tokens in all (a single larger one

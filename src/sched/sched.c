@@ -9,12 +9,13 @@ enum {
     FP32_BATCH_TOKENS = 256,
     QUEUE_JOBS = 512,
     QUEUE_BUDGETS = 64,
-    /* Items of one token each in the largest budget that --batch-tokens takes. */
+    /* More items than this come in the next batch, whatever the budget. */
     MAX_BATCH_ITEMS = 4096,
     /* The share of the newest batch in the measured rate is 1 / RATE_WINDOW. */
     RATE_WINDOW = 16,
     MIN_RETRY_MS = 50,
     MAX_RETRY_MS = 60000,
+    SHUTDOWN_RETRY_MS = 1000,
 };
 
 struct lane_thread {
@@ -165,6 +166,8 @@ bool sched_submit(struct sched *sched, struct job *job, struct error *err)
         return true;
     if (err->kind == ERR_OVERLOADED)
         fill_retry(sched, err);
+    else
+        err->retry_ms = SHUTDOWN_RETRY_MS;
     return false;
 }
 

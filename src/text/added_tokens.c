@@ -2,6 +2,9 @@
 
 #include "text/unicode.h"
 
+/* Looking for added tokens takes time in proportion to text x longest token. */
+enum { MAX_LENGTH = 1000 };
+
 static bool no_memory(struct error *err)
 {
     return error_set(err, ERR_NO_MEMORY, "no memory for the tokenizer's added tokens");
@@ -41,6 +44,10 @@ bool added_tokens_add(struct added_tokens *added, const struct added_token *toke
 {
     if (token->length == 0)
         return true;
+    if (token->length > MAX_LENGTH)
+        return error_set(err, ERR_UNSUPPORTED_MODEL,
+                         "the added token \"%.40s...\" has %zu bytes; at most %d are supported", token->text,
+                         token->length, MAX_LENGTH);
     int32_t index = vocabulary_find(&added->index, token->text, token->length);
     if (index < 0) {
         int32_t id = vocabulary_find(added->model, token->text, token->length);

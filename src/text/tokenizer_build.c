@@ -8,7 +8,8 @@
 enum { MAX_DEPTH = 32 };
 
 /* Offsets and lengths of tokens are 32 bits wide; no published tokenizer file reaches 100 MB. */
-static const size_t MAX_FILE_SIZE = (size_t)1 << 30;
+/* The largest published vocabularies take a tenth of this; parsing needs many times the bytes. */
+static const size_t MAX_FILE_SIZE = (size_t)256 << 20;
 
 bool tokenizer_no_memory(struct error *err)
 {
@@ -107,6 +108,19 @@ bool tokenizer_set_model(struct tokenizer *tokenizer, const char *unknown, const
     return true;
 }
 
+/* A template may name any id; one without a token is a mistake in the file. */
+static bool check_template(const struct tokenizer *tokenizer, const struct template *template,
+                           struct error *err)
+{
+    for (size_t i = 0; i < template->count; i++) {
+        const struct piece *piece = &template->pieces[i];
+        if (piece->kind == PIECE_TOKEN && !tokenizer_token(tokenizer, piece->id))
+            return error_set(err, ERR_BAD_MODEL, "the post_processor adds the id %d, which no token has",
+                             piece->id);
+    }
+    return true;
+}
+
 bool tokenizer_finish_added(struct tokenizer *tokenizer, const struct tokenizer_config *config,
                             struct error *err)
 {
@@ -121,6 +135,9 @@ bool tokenizer_finish_added(struct tokenizer *tokenizer, const struct tokenizer_
     const struct vocabulary *vocabulary = &tokenizer->model.vocabulary;
     int32_t highest = vocabulary->tokens[vocabulary->count - 1].id;
     tokenizer->vocab_size = (size_t)(highest > added->highest_id ? highest : added->highest_id) + 1;
+    if (!check_template(tokenizer, &tokenizer->postprocessor.single, err) ||
+        !check_template(tokenizer, &tokenizer->postprocessor.pair, err))
+        return false;
     tokenizer->max_length = config->max_length;
     tokenizer->has_types = config->has_types;
     tokenizer->postprocessor.truncate_left = config->truncate_left;

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/tokenizer_parts.h"
 #include "text/unicode.h"
 
@@ -31,16 +32,6 @@ static size_t trim_end(const char *text, size_t length)
     return (size_t)(end - text);
 }
 
-static bool is_utf8(const char *at, const char *end)
-{
-    while (at < end) {
-        const char *start = at;
-        if (utf8_decode(&at, end) == UNICODE_REPLACEMENT && at - start == 1)
-            return false;
-    }
-    return true;
-}
-
 /* One token a line, its id the line's number from 0; of a token that stands there twice the last line counts.
  */
 static bool read_lines(struct tokenizer *tokenizer, struct blob vocab, struct error *err)
@@ -55,7 +46,7 @@ static bool read_lines(struct tokenizer *tokenizer, struct blob vocab, struct er
     for (int32_t id = 0; at < end; id++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *line_end = newline ? newline : end;
-        if (!is_utf8(at, line_end))
+        if (!utf8_valid(at, (size_t)(line_end - at)))
             return error_set(err, ERR_BAD_MODEL, "%s: line %d is not UTF-8", FILE_NAME, id + 1);
         if (!vocabulary_add(&tokenizer->model.vocabulary, at, trim_end(at, (size_t)(line_end - at)), id))
             return tokenizer_no_memory(err);

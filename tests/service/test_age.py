@@ -73,6 +73,17 @@ def test_bad_input_is_told_what_is_wrong_and_the_next_request_is_answered(server
     assert server.post("/age", ORIGIN).status == 200
 
 
+@pytest.mark.parametrize("body, status", [
+    ('{"inputs":[' + ",".join("0" for _ in range(1 << 20))[: (2 << 20) - 20] + "0]}", 422),
+    ('{"inputs":[' + "{}," * 600_000 + "{}]}", 422),
+    ('{"inputs":"a",' + ",".join(f'"{n:x}":1' for n in range(180_000)) + "}", 200),
+    ("[" + "0," * 1_000_000 + "x]", 400),
+], ids=["numbers", "objects", "keys", "malformed"])
+def test_json_of_two_megabytes_of_small_values_is_read_like_any_other(server, body, status):
+    assert len(body) <= 2 << 20
+    assert server.post("/age", body).status == status
+
+
 def test_a_text_over_the_limit_is_413_with_both_counts_unless_truncation_is_asked_for(server):
     long = {"inputs": "good " * 598}
     answer = server.post("/age", long)

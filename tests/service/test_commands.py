@@ -53,6 +53,13 @@ def test_long_texts_are_cut_marked_and_counted_or_reported():
     assert done.returncode == 3 and len(rows(done)) == 1 and b"line 1: the text has 702 tokens" in done.stderr
 
 
+def test_a_line_that_is_too_long_is_reported_and_the_rest_goes_on():
+    for megabytes in (17, 40):
+        done = linnet("run", stdin=b"good\n" + b"a" * (megabytes << 20) + b"\nbad\n")
+        assert done.returncode == 3 and len(rows(done)) == 2, done.stderr[:300]
+        assert b"line 2: the line has %d bytes" % (megabytes << 20) in done.stderr
+
+
 def test_an_answer_comes_before_the_input_ends():
     with subprocess.Popen([LINNET, "run"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdin.write(b"I love it.\n")

@@ -112,6 +112,14 @@ static void a_long_message_is_cut_between_characters(void **state)
     }
 }
 
+static void a_message_stays_one_line_of_utf8_whatever_it_quotes(void **state)
+{
+    (void)state;
+    struct error err;
+    error_set(&err, ERR_BAD_MODEL, "is \"%.4s\", \"%s\"", "b\xC3\xA9\xC3\xA9", "x\n\x1B[31m\xFFy\x7F");
+    assert_string_equal(err.message, "is \"b\xC3\xA9?\", \"x  [31m?y \"");
+}
+
 static void errno_picks_the_kind(void **state)
 {
     (void)state;
@@ -218,6 +226,7 @@ int main(void)
         cmocka_unit_test(growing_keeps_the_content),
         cmocka_unit_test(a_buffer_grows_and_stays_a_string),
         cmocka_unit_test(a_long_message_is_cut_between_characters),
+        cmocka_unit_test(a_message_stays_one_line_of_utf8_whatever_it_quotes),
         cmocka_unit_test(errno_picks_the_kind),
         cmocka_unit_test(the_nearest_word_is_suggested_or_none),
         cmocka_unit_test(a_value_on_a_bound_is_in_its_bucket),

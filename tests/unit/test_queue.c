@@ -123,30 +123,58 @@ static void jobs_take_turns(void **state)
     queue_free(queue);
 }
 
-static void a_job_past_the_limits_is_refused_whole_and_one_alone_never(void **state)
+static void a_job_past_the_number_of_jobs_is_refused_whole(void **state)
 {
     (void)state;
     struct error err;
     struct queue *queue = open_queue(3, 100);
-    struct test_job huge, more, third;
+    struct test_job jobs[4];
+    struct item *items[8];
+    for (int i = 0; i < 3; i++) {
+        make_job(&jobs[i], 2, 1);
+        push(queue, &jobs[i]);
+    }
+    make_job(&jobs[3], 1, 1);
+    assert_false(queue_has_room(queue));
+    assert_false(queue_push(queue, &jobs[3].job, &err));
+    assert_int_equal(err.kind, ERR_OVERLOADED);
+    assert_string_equal(err.message, "3 requests are waiting, the limit is 3");
+    assert_int_equal(queue_take(queue, 1000, items, 8), 6);
+    assert_true(queue_has_room(queue));
+    push(queue, &jobs[3]);
+    assert_int_equal(queue_take(queue, 1000, items, 8), 1);
+    queue_free(queue);
+}
+
+static void a_job_over_all_limits_is_taken_and_locks_nobody_out(void **state)
+{
+    (void)state;
+    struct error err;
+    struct queue *queue = open_queue(10, 100);
+    struct test_job huge, second, small[6];
     struct item *items[MOST_ITEMS];
     make_job(&huge, MOST_ITEMS, 10);
-    make_job(&more, 1, 1);
-    push(queue, &huge); /* nothing waits: it would never fit otherwise */
-    assert_false(queue_push(queue, &more.job, &err));
+    push(queue, &huge); /* 640 of 100: counts for 50 */
+    for (int i = 0; i < 6; i++)
+        make_job(&small[i], 1, 10);
+    for (int i = 0; i < 5; i++)
+        push(queue, &small[i]);
+    assert_false(queue_push(queue, &small[5].job, &err));
     assert_int_equal(err.kind, ERR_OVERLOADED);
-    assert_int_equal(queue_take(queue, 1000, items, MOST_ITEMS), MOST_ITEMS);
-    make_job(&third, 1, 1);
-    push(queue, &more);
-    push(queue, &third);
-    struct test_job fourth, fifth;
-    make_job(&fourth, 1, 1);
-    make_job(&fifth, 1, 1);
-    push(queue, &fourth);
-    assert_false(queue_has_room(queue));
-    assert_false(queue_push(queue, &fifth.job, &err));
-    assert_int_equal(queue_take(queue, 1000, items, MOST_ITEMS), 3);
-    assert_true(queue_has_room(queue));
+    assert_string_equal(err.message, "690 tokens are waiting and the request has 10, the limit is 100");
+    make_job(&second, MOST_ITEMS, 10);
+    assert_false(queue_push(queue, &second.job, &err));
+    size_t taken = 0;
+    while (taken < MOST_ITEMS + 5)
+        taken += queue_take(queue, 10000, items, MOST_ITEMS);
+    assert_int_equal(queue_state(queue).cost, 0);
+    push(queue, &second);
+    push(queue, &small[5]);
+    assert_int_equal(queue_state(queue).cost, 650);
+    queue_close(queue);
+    while ((taken = queue_take(queue, 10000, items, MOST_ITEMS)) > 0)
+        complete(items, taken);
+    assert_int_equal(queue_state(queue).cost, 0);
     queue_free(queue);
 }
 
@@ -299,7 +327,8 @@ int main(void)
         cmocka_unit_test(a_larger_item_comes_alone),
         cmocka_unit_test(a_long_job_leaves_half_the_batch_to_others),
         cmocka_unit_test(jobs_take_turns),
-        cmocka_unit_test(a_job_past_the_limits_is_refused_whole_and_one_alone_never),
+        cmocka_unit_test(a_job_past_the_number_of_jobs_is_refused_whole),
+        cmocka_unit_test(a_job_over_all_limits_is_taken_and_locks_nobody_out),
         cmocka_unit_test(jobs_nobody_waits_for_are_dropped_with_the_reason),
         cmocka_unit_test(a_cancelled_job_makes_room_for_a_new_one),
         cmocka_unit_test(a_partly_taken_job_that_is_cancelled_ends_once),
