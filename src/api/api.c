@@ -93,9 +93,9 @@ static bool refuse_path(struct http_exchange *x)
     }
     const char *near = suggest_nearest(path, paths, count);
     buf_init(&message);
-    buf_printf(&message, "no such path: %.100s; ", path);
+    buf_printf(&message, "no such path: %.100s. ", path);
     if (near)
-        buf_printf(&message, "did you mean %s? ", near);
+        buf_printf(&message, "Did you mean %s? ", near);
     buf_puts(&message, "There are");
     for (size_t i = 0; i < count; i++)
         buf_printf(&message, "%s %s", i ? "," : "", paths[i]);
@@ -140,6 +140,22 @@ static bool refuse_type(struct http_exchange *x)
     return false;
 }
 
+/* Bodies are taken as they are (RFC 9110, 8.4). */
+static bool is_encoded(struct http_exchange *x)
+{
+    const char *coding = http_field(x, "content-encoding");
+    return coding && strcasecmp(coding, "identity") != 0;
+}
+
+static bool refuse_coding(struct http_exchange *x)
+{
+    char message[200];
+    snprintf(message, sizeof message, "the content encoding is \"%.80s\", send the body without one",
+             http_field(x, "content-encoding"));
+    answer_status(x, 415, message, "unsupported_media_type", NULL, NULL);
+    return false;
+}
+
 static bool refuse_loading(struct http_exchange *x, const struct dialect *dialect)
 {
     struct error err;
@@ -162,6 +178,8 @@ static bool on_head(void *context, struct http_exchange *x)
         return true;
     if (!is_json_type(http_field(x, "content-type")))
         return refuse_type(x);
+    if (is_encoded(x))
+        return refuse_coding(x);
     if (!api->sched)
         return refuse_loading(x, route->dialect);
     if (sched_has_room(api->sched, &err))

@@ -63,11 +63,12 @@ static bool read_top_k(yyjson_val *value, struct call *call, struct error *err)
     call->reply.top_k = labels;
     if (yyjson_is_null(value))
         return true;
-    if (!yyjson_is_int(value) || !yyjson_is_uint(value) || yyjson_get_uint(value) == 0)
+    char words[JSON_WORDS_SIZE];
+    if (!yyjson_is_uint(value) || yyjson_get_uint(value) == 0)
         return error_set(
             err, ERR_BAD_INPUT,
             "the parameter \"top_k\" is %s, want a whole number of at least 1, or null for all labels",
-            yyjson_is_int(value) ? "below 1" : json_type_words(value));
+            json_value_words(value, words));
     if (yyjson_get_uint(value) < (uint64_t)labels)
         call->reply.top_k = (int)yyjson_get_uint(value);
     return true;
@@ -100,6 +101,8 @@ static const struct {
 
 static bool read_truncation(yyjson_val *value, struct call *call, struct error *err)
 {
+    if (yyjson_is_null(value))
+        return true;
     if (yyjson_is_bool(value)) {
         call->prepare.truncate = yyjson_get_bool(value);
         return true;
@@ -123,10 +126,11 @@ static bool read_max_length(yyjson_val *value, struct call *call, struct error *
 {
     if (yyjson_is_null(value))
         return true;
+    char words[JSON_WORDS_SIZE];
     if (!yyjson_is_uint(value) || yyjson_get_uint(value) == 0)
         return error_set(err, ERR_BAD_INPUT,
                          "the parameter \"max_length\" is %s, want a whole number of at least 1",
-                         yyjson_is_int(value) ? "below 1" : json_type_words(value));
+                         json_value_words(value, words));
     call->prepare.max_tokens = (size_t)yyjson_get_uint(value);
     return true;
 }
@@ -167,7 +171,7 @@ static bool read_parameters(yyjson_val *parameters, struct call *call, struct er
     }
     /* As in transformers, max_length alone switches truncation on; "truncation": false keeps it off. */
     yyjson_val *truncation = yyjson_obj_get(parameters, "truncation");
-    if (call->prepare.max_tokens && !truncation)
+    if (call->prepare.max_tokens && (!truncation || yyjson_is_null(truncation)))
         call->prepare.truncate = true;
     return true;
 }

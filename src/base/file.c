@@ -15,7 +15,7 @@ static bool map_descriptor(int fd, const char *path, struct blob *out, struct er
     if (fstat(fd, &info) != 0)
         return error_set_errno(err, errno, "%s", path);
     if (!S_ISREG(info.st_mode))
-        return error_set(err, ERR_IO, "%s: is not a regular file", path);
+        return error_set(err, ERR_IO, "%s is not a regular file", path);
     if (info.st_size == 0) {
         *out = (struct blob){.bytes = empty_file, .size = 0};
         return true;

@@ -18,8 +18,9 @@ const struct host_isa *host_isa(void);
 /* The processor's own name, such as "AMD EPYC 7763". Never NULL. */
 const char *host_cpu_name(void);
 
-/* Cores this process may keep busy: the smaller of its affinity mask and the CPU quota of its cgroup and of those above it
- * (v2 cpu.max; v1 cpu.cfs_quota_us of the mounted root), rounded up, at least 1. Read anew at each call. */
+/* Cores this process may keep busy: the smaller of its affinity mask and the CPU quota of its cgroup and of
+ * those above it (v2 cpu.max; v1 cpu.cfs_quota_us of the mounted root), rounded up, at least 1. Read anew at
+ * each call. */
 int host_cores(void);
 
 #endif

@@ -283,3 +283,16 @@ const char *json_type_words(yyjson_val *value)
         return "nothing";
     }
 }
+
+const char *json_value_words(yyjson_val *value, char out[JSON_WORDS_SIZE])
+{
+    if (yyjson_is_uint(value))
+        snprintf(out, JSON_WORDS_SIZE, "%llu", (unsigned long long)yyjson_get_uint(value));
+    else if (yyjson_is_sint(value))
+        snprintf(out, JSON_WORDS_SIZE, "%lld", (long long)yyjson_get_sint(value));
+    else if (yyjson_is_real(value))
+        snprintf(out, JSON_WORDS_SIZE, "%.10g", yyjson_get_real(value));
+    else
+        snprintf(out, JSON_WORDS_SIZE, "%s", json_type_words(value));
+    return out;
+}

@@ -28,6 +28,10 @@ void json_put_string(struct buf *out, const char *text, size_t length);
  * null. */
 void json_put_float(struct buf *out, float value);
 
+/* A number as text, of anything else what it is: for messages. Returns `out`. */
+enum { JSON_WORDS_SIZE = 40 };
+const char *json_value_words(yyjson_val *value, char out[JSON_WORDS_SIZE]);
+
 /* What a value is, for messages: "a string", "null", "an object", ... */
 const char *json_type_words(yyjson_val *value);
 

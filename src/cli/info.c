@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,7 +124,7 @@ static int info_main(int argc, char **argv)
     bool written =
         buf_ok(&out) && fwrite(out.bytes, 1, out.length, stdout) == out.length && fflush(stdout) == 0;
     if (!written)
-        error_set(&err, ERR_IO, "writing the output failed");
+        error_set_errno(&err, errno, "writing the output");
     buf_free(&out);
     engine_close(engine);
     model_files_close(&files);

@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/suggest.h"
 #include "cli/command.h"
@@ -55,8 +57,21 @@ static int refuse_command(const char *word)
     return EXIT_USAGE;
 }
 
+/* Where a standard descriptor is closed, the next file or socket would get its number, and what is printed
+ * would go there. */
+static bool open_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd > STDERR_FILENO && close(fd) == 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (!open_standard_descriptors())
+        return EXIT_FAILED;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
@@ -66,6 +81,13 @@ int main(int argc, char **argv)
             return commands[i]->run(argc - 1, argv + 1);
     if (strcmp(argv[1], "--version") == 0)
         return print_version(argc, argv);
+    if (strcmp(argv[1], "help") == 0 && argc > 2) {
+        char help[] = "--help", *arguments[] = {argv[2], help, NULL};
+        for (int i = 0; i < COMMAND_COUNT; i++)
+            if (strcmp(argv[2], commands[i]->name) == 0)
+                return commands[i]->run(2, arguments);
+        return refuse_command(argv[2]);
+    }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return EXIT_OK;

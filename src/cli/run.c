@@ -165,7 +165,7 @@ static bool stream(struct run *run, struct error *err)
                 (unsigned long long)run->truncated, (unsigned long long)run->texts,
                 run->engine->desc.max_tokens);
     if (run->failed)
-        fprintf(stderr, "linnet: %llu lines failed\n", (unsigned long long)run->failed);
+        fprintf(stderr, "linnet: lines that failed: %llu\n", (unsigned long long)run->failed);
     return written && !broken;
 }
 

@@ -64,7 +64,7 @@ static void print_listening(const struct serve *serve)
 static void print_ready(const struct serve *serve)
 {
     const struct model_desc *desc = &serve->engine->desc;
-    log_info("%s is ready after %.0f ms: %s, %s on %s, %d lanes of %d threads", desc->name,
+    log_info("%s is ready after %.0f ms: %s, %s on %s, lanes x threads %d x %d", desc->name,
              (double)(clock_ns() - serve->begin_ns) * 1e-6, desc->architecture, desc->precision, desc->isa,
              serve->sched_options.lanes, serve->sched_options.threads_per_lane);
     char address[ADDRESS_SIZE];

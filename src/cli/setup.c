@@ -39,6 +39,8 @@ bool setup_arguments(const char *const positional[], size_t count, const char **
     struct stat info;
     *model = *file = NULL;
     if (count == 2) {
+        if (stat(positional[1], &info) == 0 && S_ISDIR(info.st_mode))
+            return error_set(err, ERR_USAGE, "%.300s is a directory; the order is MODEL FILE", positional[1]);
         *model = positional[0];
         *file = positional[1];
     } else if (count == 1) {

@@ -184,7 +184,11 @@ static bool open_small_files(struct model_files *files, const char *directory, s
     struct stat info;
     if (stat(directory, &info) != 0 && errno != ENOENT && errno != ENOTDIR)
         return error_set_errno(err, errno, "%s", directory);
-    if (stat(directory, &info) != 0 || !S_ISDIR(info.st_mode))
+    if (stat(directory, &info) == 0 && !S_ISDIR(info.st_mode))
+        return error_set(err, ERR_NOT_FOUND,
+                         "%s is not a directory; a model is one, with config.json and its other files",
+                         directory);
+    if (stat(directory, &info) != 0)
         return error_set(err, ERR_NOT_FOUND,
                          "%s: no such directory; a model is a directory with config.json, tokenizer.json or "
                          "vocab.txt, and model.safetensors",

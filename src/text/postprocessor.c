@@ -4,7 +4,7 @@
 
 static bool fail_too_short(const char *which, size_t length, size_t excess, struct error *err)
 {
-    return error_set(err, ERR_TOO_LONG,
+    return error_set(err, ERR_BAD_INPUT,
                      "the %s text has %zu tokens and %zu are too many: cutting that text alone cannot help; "
                      "longest_first can",
                      which, length, excess);
@@ -37,7 +37,7 @@ static bool cut(size_t *first, size_t *second, bool pair, size_t room, enum trun
     if (strategy == TRUNCATE_ONLY_SECOND) {
         if (!pair)
             return error_set(
-                err, ERR_TOO_LONG,
+                err, ERR_BAD_INPUT,
                 "only_second cannot cut: there is no second text, and the first has %zu tokens too many",
                 excess);
         if (*second <= excess)

@@ -36,7 +36,7 @@ struct sequence {
 };
 
 /* Cuts `first` and, where it is not NULL, `second` as the options say, and puts both into the template.
- * On failure false: ERR_BAD_INPUT, ERR_TOO_LONG or ERR_NO_MEMORY, as tokenizer_encode(). */
+ * On failure false: ERR_BAD_INPUT or ERR_NO_MEMORY, as tokenizer_encode(). */
 bool postprocessor_apply(const struct postprocessor *postprocessor, struct sequence first,
                          const struct sequence *second, const struct encode_options *options,
                          struct arena *arena, struct encoding *out, struct error *err);

@@ -27,7 +27,7 @@ def is_sanitized(executable):
     return b"__asan_init" in executable.read_bytes()
 
 
-def run(*arguments, executable=BINARY, timeout=120, address_space=None):
+def run(*arguments, executable=BINARY, timeout=900, address_space=None):
     """The finished process. A missing executable fails the test instead of skipping it."""
     assert executable.is_file(), f"no executable {executable}: build first, or set LINNET_BUILD"
     limit = None
@@ -68,7 +68,7 @@ class Server:
         with open(log, "wb") as output:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         end = time.monotonic() + 30
-        while not (found := re.search(r"serves .* on http://127\.0\.0\.1:(\d+)", log.read_text())):
+        while not (found := re.search(r"listening on http://127\.0\.0\.1:(\d+)[\s\S]*\nserving ", log.read_text())):
             assert self.process.poll() is None and time.monotonic() < end, log.read_text()
             time.sleep(0.02)
         self.port = int(found[1])

@@ -53,7 +53,7 @@ class Service:
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.005)
 
-    def connection(self, timeout=60):
+    def connection(self, timeout=600):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(self, method, path, body=None, **fields):
@@ -92,7 +92,7 @@ class Service:
         return self.process.returncode
 
 
-def linnet(*arguments, stdin=b"", environment=None, timeout=120):
+def linnet(*arguments, stdin=b"", environment=None, timeout=900):
     """A finished command."""
     return subprocess.run([LINNET, *map(str, arguments)], input=stdin, capture_output=True, timeout=timeout,
                           env=dict(os.environ, **(environment or {})))

@@ -129,13 +129,19 @@ def test_the_content_type_must_be_json(server):
     assert "Content-Type: application/json" in answer.json["error"]
 
 
+def test_an_encoded_body_is_415_and_names_the_coding(server):
+    answer = server.post("/age", ORIGIN, content_encoding="gzip")
+    assert answer.status == 415 and "gzip" in answer.json["error"]
+    assert server.post("/age", ORIGIN, content_encoding="identity").status == 200
+
+
 def test_the_wrong_method_is_405_with_allow_and_a_near_path_is_named(server):
     answer = server.get("/age")
     assert answer.status == 405 and answer.fields["allow"] == "POST"
     answer = server.post("/metrics", {})
     assert answer.status == 405 and answer.fields["allow"] == "GET, HEAD"
     answer = server.post("/ages", ORIGIN)
-    assert answer.status == 404 and "did you mean /age?" in answer.json["error"]
+    assert answer.status == 404 and "Did you mean /age?" in answer.json["error"]
 
 
 @pytest.mark.parametrize("name, function", [("bert-regression", "none"), ("bert-multi-label", "sigmoid")])

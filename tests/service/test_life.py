@@ -141,7 +141,7 @@ def test_many_large_bodies_at_once_are_refused_not_hoarded(serve):
 
 
 def test_overload_is_refused_at_once_with_retry_after_and_passes(serve):
-    server = serve("--max-concurrent-requests", 2, "--threads", 1)
+    server = serve("--max-concurrent-requests", 2, "--threads", 1, "--request-timeout", 600000)
     statuses, retries = [], []
 
     def ask():
@@ -164,8 +164,7 @@ def test_a_request_that_waits_too_long_is_504(serve):
     answer = server.post("/age", {"inputs": ["good " * 500] * 64, "parameters": {"truncation": True}})
     assert answer.status == 504 and answer.json["error_type"] == "deadline"
     assert "30 ms" in answer.json["error"]
-    time.sleep(0.2)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while server.post("/age", ORIGIN).status != 200:
         assert time.monotonic() < end
 
@@ -216,6 +215,27 @@ def test_sigterm_under_load_loses_no_request(serve):
     for thread in threads:
         thread.join()
     assert not lost and len(answered) > 16
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors_do_no_harm(closed):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(["bash", "-c", f"exec {LINNET} serve --port {port} {closed}"])
+    end = time.monotonic() + 30
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                if client.recv(4096).startswith(b"HTTP/1.1 200"):
+                    break
+        except OSError:
+            pass
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(30) == 0
 
 
 def test_a_second_signal_ends_at_once(serve):

@@ -247,7 +247,7 @@ static void a_truncation_that_cannot_be_met_is_an_error(void **state)
     } cases[] = {
         {{true, TRUNCATE_LONGEST_FIRST, 1}, ERR_BAD_INPUT}, /* the special tokens alone are two */
         {{true, TRUNCATE_ONLY_SECOND, 0}, ERR_BAD_INPUT},
-        {{true, TRUNCATE_ONLY_SECOND, 3}, ERR_TOO_LONG}, /* there is no second text to cut */
+        {{true, TRUNCATE_ONLY_SECOND, 3}, ERR_BAD_INPUT}, /* there is no second text to cut */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct arena arena;
