@@ -22,12 +22,12 @@ test: setup-test $(BUILD)/.tests ## build, then run every test
 debug: setup-test build/debug/.tests ## build/debug: no optimisation, all tests built
 	@ninja -C build/debug --quiet
 
-# The oracle tests spend their time in Python: fewer fuzzed lines do here.
+# What computes a lot is left to make test: lighter tests walk the same code.
 asan: setup-test build/asan/.tests ## build/asan with AddressSanitizer and UBSan, then run the tests with it
-	@LINNET_FUZZ_LINES=20000 tests/run build/asan tests
+	@LINNET_FUZZ_LINES=20000 tests/run build/asan tests -m "not heavy"
 
 tsan: setup-test build/tsan/.tests ## build/tsan with ThreadSanitizer, then run what has threads with it
-	@tests/run build/tsan tests/http tests/service tests/golden/test_pipeline.py
+	@tests/run build/tsan tests/http tests/service tests/golden/test_pipeline.py -m "not heavy"
 
 lint: setup-lint build/lint/build.ninja ## check the format (clang-format) and the code (clang-tidy, clang's warnings)
 	@tools/lint build/lint

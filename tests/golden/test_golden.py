@@ -80,6 +80,7 @@ def test_a_row_is_marked_truncated_exactly_where_its_text_was_cut(name):
     assert [json.loads(line).get("truncated", False) for line in lines("tokenize", name)] == want
 
 
+@pytest.mark.heavy
 def test_the_dev_set_is_classified_as_often_rightly_as_by_transformers():
     rows = golden("embedded on the dev set")
     want = sum(row["label"] == row["gold"] for row in rows)
@@ -92,12 +93,14 @@ def test_the_dev_set_is_classified_as_often_rightly_as_by_transformers():
 @pytest.mark.parametrize(
     "name, every", [("embedded", 6), ("bert-odd-sizes", 1), ("bert-one-head", 1), ("distilbert-odd-sizes", 1)]
 )
+@pytest.mark.heavy
 def test_every_instruction_set_gives_the_answers_of_transformers(name, every, isa):
     if not ISA_FLAGS[isa] <= processor_flags():
         pytest.skip(f"this processor has no {isa}")
     assert_close(classified(name, "--isa", isa, every=every), golden(name, every))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("isa", [isa for isa in ISA_FLAGS if not ISA_FLAGS[isa] <= processor_flags()] + ["avx1024"])
 def test_an_instruction_set_that_is_not_there_is_refused_by_name(isa):
     done = run("run", "/dev/null", "--input", "jsonl", "--isa", isa)
@@ -105,6 +108,7 @@ def test_an_instruction_set_that_is_not_there_is_refused_by_name(isa):
     assert isa in done.stderr.decode()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["embedded", "bert-gelu", "bert-odd-sizes", "bert-one-head", "distilbert-odd-sizes"])
 def test_any_number_of_threads_gives_the_same_bits(name):
     one = lines("run", name, "--logits", "--threads", "1")
@@ -122,6 +126,7 @@ def test_a_text_gives_the_same_bits_alone_and_in_a_mixed_batch(name, every, isa,
         assert answers("run", SETS[name][0], [row], tmp_path, "--logits", "--isa", isa) == [mixed[index]]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("budget", [1, 7, 64, 1000])
 @pytest.mark.parametrize("name", ["embedded", "bert-odd-sizes"])
 def test_any_batch_size_gives_the_same_bits(name, budget):

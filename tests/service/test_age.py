@@ -79,6 +79,7 @@ def test_bad_input_is_told_what_is_wrong_and_the_next_request_is_answered(server
     ('{"inputs":"a",' + ",".join(f'"{n:x}":1' for n in range(180_000)) + "}", 200),
     ("[" + "0," * 1_000_000 + "x]", 400),
 ], ids=["numbers", "objects", "keys", "malformed"])
+@pytest.mark.heavy
 def test_json_of_two_megabytes_of_small_values_is_read_like_any_other(server, body, status):
     assert len(body) <= 2 << 20
     assert server.post("/age", body).status == status
@@ -109,6 +110,7 @@ def test_too_many_texts_are_422_with_both_counts(serve):
     assert server.post("/age", {"inputs": ["a"] * 3}).status == 200
 
 
+@pytest.mark.heavy
 def test_a_megabyte_of_text_is_tokenized_off_the_loop_and_answered(server):
     answer = server.post("/age", {"inputs": "wonderful " * 100000, "parameters": {"truncation": True}})
     assert answer.status == 200 and answer.json[0]["label"] == "POSITIVE"

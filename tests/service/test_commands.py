@@ -13,6 +13,7 @@ def rows(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.heavy
 def test_run_reads_lines_from_stdin_or_a_file_and_keeps_their_order(tmp_path):
     texts = ["I love it.", "I hate it.", "", "Great!\r"] * 200
     file = tmp_path / "texts.txt"
@@ -53,6 +54,7 @@ def test_long_texts_are_cut_marked_and_counted_or_reported():
     assert done.returncode == 3 and len(rows(done)) == 1 and b"line 1: the text has 702 tokens" in done.stderr
 
 
+@pytest.mark.heavy
 def test_a_line_that_is_too_long_is_reported_and_the_rest_goes_on():
     for megabytes in (17, 40):
         done = linnet("run", stdin=b"good\n" + b"a" * (megabytes << 20) + b"\nbad\n")
@@ -69,6 +71,7 @@ def test_an_answer_comes_before_the_input_ends():
         assert process.wait() == 0
 
 
+@pytest.mark.heavy
 def test_progress_is_drawn_on_a_terminal_only(tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text("some words of text\n" * 3000)

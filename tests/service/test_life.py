@@ -31,6 +31,7 @@ def test_a_taken_port_a_missing_model_and_a_bad_address_are_one_line_and_not_0(s
         assert len(lines) == 1 and words in lines[0], lines
 
 
+@pytest.mark.heavy
 def test_a_cold_start_answers_within_150_ms(tmp_path):
     """exec to the first answer on /age, as a client sees it that asks again at once; the best of five."""
     def cold_start():
@@ -89,6 +90,7 @@ def test_while_the_model_loads_live_answers_and_health_and_age_say_503(tmp_path)
     pytest.skip("the model was always loaded before the first request")
 
 
+@pytest.mark.heavy
 def test_told_to_stop_while_the_model_loads_it_stops(tmp_path):
     """A model that takes seconds to load, for its tokenizer.json is long."""
     model = tmp_path / "model"
@@ -109,6 +111,7 @@ def test_told_to_stop_while_the_model_loads_it_stops(tmp_path):
         assert status == 0 or signals == 2
 
 
+@pytest.mark.heavy
 def test_one_large_request_locks_nobody_out(serve):
     server = serve("--threads", 1)
     large = threading.Thread(target=server.post, args=("/age", {"inputs": ["good " * 100] * 256}))
@@ -140,6 +143,7 @@ def test_many_large_bodies_at_once_are_refused_not_hoarded(serve):
     assert server.post("/age", ORIGIN).status == 200
 
 
+@pytest.mark.heavy
 def test_overload_is_refused_at_once_with_retry_after_and_passes(serve):
     server = serve("--max-concurrent-requests", 2, "--threads", 1, "--request-timeout", 600000)
     statuses, retries = [], []
@@ -159,6 +163,7 @@ def test_overload_is_refused_at_once_with_retry_after_and_passes(serve):
     assert server.post("/age", ORIGIN).status == 200
 
 
+@pytest.mark.heavy
 def test_a_request_that_waits_too_long_is_504(serve):
     server = serve("--request-timeout", 30, "--threads", 1)
     answer = server.post("/age", {"inputs": ["good " * 500] * 64, "parameters": {"truncation": True}})
@@ -252,6 +257,7 @@ def test_a_second_signal_ends_at_once(serve):
         assert time.monotonic() - begin < 5
 
 
+@pytest.mark.heavy
 def test_memory_after_10_000_requests_is_that_after_1_000(serve):
     server = serve()
     if server.is_sanitized():

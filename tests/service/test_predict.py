@@ -32,6 +32,7 @@ def test_raw_scores_are_the_logits(server):
     assert raw[0]["score"] > 1 and raw[1]["score"] < -1
 
 
+@pytest.mark.heavy
 def test_golden_rows_give_the_logits_of_transformers(server):
     for row in GOLDEN:
         inputs = [row["text"], row["text_pair"]] if row.get("text_pair") else row["text"]

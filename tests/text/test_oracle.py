@@ -47,6 +47,7 @@ def assert_same(tokenizer, lines, directory):
     assert difference is None, difference
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("setting", ["uncased", "cased", "cased_stripped"])
 def test_every_character_gives_the_same_ids_alone_and_inside_a_word(setting, tmp_path):
     every = texts.all_characters()
@@ -64,6 +65,7 @@ def test_random_texts_give_the_same_ids(setting, tmp_path):
 
 @needs_model
 @needs_data
+@pytest.mark.heavy
 def test_the_data_sets_give_the_same_ids():
     lines = set()
     for name in ("dev.tsv", "train.tsv", "phrases_train.tsv"):
