@@ -19,10 +19,15 @@ enum {
 };
 
 const struct route routes[] = {
-    {.path = "/age", .dialect = &hf_dialect},   {.path = "/predict", .dialect = &tei_dialect},
-    {.path = "/info", .page = page_info},       {.path = "/health", .page = page_health},
-    {.path = "/ping", .page = page_health},     {.path = "/live", .page = page_live},
-    {.path = "/metrics", .page = page_metrics}, {.path = NULL},
+    {.path = "/", .dialect = &hf_dialect},
+    {.path = "/age", .dialect = &hf_dialect},
+    {.path = "/predict", .dialect = &tei_dialect},
+    {.path = "/info", .page = page_info},
+    {.path = "/health", .page = page_health},
+    {.path = "/ping", .page = page_health},
+    {.path = "/live", .page = page_live},
+    {.path = "/metrics", .page = page_metrics},
+    {.path = NULL},
 };
 
 _Static_assert(sizeof routes / sizeof *routes <= MAX_ROUTES, "route_stats has a place for each route");
