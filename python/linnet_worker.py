@@ -5,6 +5,7 @@ describes the frames. Only the standard library is needed until a model is loade
 made it so), so nothing that Python or an extension prints can reach the socket.
 """
 
+import copy
 import difflib
 import faulthandler
 import importlib.util
@@ -177,15 +178,31 @@ class PipelineModel:
             "library": f"transformers {self.transformers}",
         }
 
+    def _call(self, inputs, parameters, **more):
+        """Pipelines change the dictionaries that they are given."""
+        return self.pipe(inputs, **copy.deepcopy(parameters), **more)
+
     def run(self, inputs, parameters):
         """-> the results of inputs that were sent apart from each other"""
         if len(inputs) > 1:
-            return self.pipe(inputs, batch_size=len(inputs), **parameters)
-        result = self.pipe(inputs[0], **parameters)
+            results = self._call(inputs, parameters, batch_size=len(inputs))
+            return self._cut_padding(inputs, results, parameters) if self.task == "feature-extraction" else results
+        result = self._call(inputs[0], parameters)
         return [result[0] if self._wraps_single(inputs[0], parameters) else result]
 
+    def _cut_padding(self, inputs, results, parameters):
+        """In a batch, feature extraction returns rows for pad tokens too, which it does not for a text alone."""
+        left = self.pipe.tokenizer.padding_side == "left"
+        how = self.pipe._sanitize_parameters(**copy.deepcopy(parameters))[0]
+        cut = []
+        for value, result in zip(inputs, results, strict=True):
+            tokens = self.pipe.preprocess(value, **how)["input_ids"].shape[1]
+            rows = result[0]
+            cut.append([rows[len(rows) - tokens :] if left else rows[:tokens]])
+        return cut
+
     def run_whole(self, inputs, parameters):
-        return self.pipe(inputs, **parameters)
+        return self._call(inputs, parameters)
 
     def _wraps_single(self, value, parameters):
         """TextClassificationPipeline.__call__ puts the result of a lone string into a list."""

@@ -2,9 +2,10 @@
 transformers and torch:
 
     tiny_models.py make DIRECTORY      one model a task in DIRECTORY/TASK
-    tiny_models.py ask                 stdin: {"model", "task", "requests": [{"inputs", "parameters"}]} -> stdout: [result]
+    tiny_models.py ask                 stdin: [{"model", "task", "requests": [{"inputs", "parameters"}]}] -> stdout: [[result]]
 """
 
+import copy
 import json
 import pathlib
 import sys
@@ -50,11 +51,12 @@ def plain(value):
 
 def ask(question):
     pipe = transformers.pipeline(question["task"], model=question["model"], device="cpu")
-    return [pipe(request["inputs"], **request.get("parameters", {})) for request in question["requests"]]
+    requests = copy.deepcopy(question["requests"])  # pipelines change the parameters that they are given
+    return [pipe(request["inputs"], **request.get("parameters", {})) for request in requests]
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(pathlib.Path(sys.argv[2]))
     else:
-        json.dump(ask(json.load(sys.stdin)), sys.stdout, default=plain)
+        json.dump([ask(question) for question in json.load(sys.stdin)], sys.stdout, default=plain)
