@@ -16,7 +16,7 @@ BUILD = ROOT / os.environ.get("LINNET_BUILD", "build/release")
 LINNET = BUILD / "linnet"
 HERE = Path(__file__).resolve().parent
 SCRIPT = HERE / "faulty_script.py"
-ADDRESS = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+ADDRESS = re.compile(r"listening on (?:http://)?127\.0\.0\.1:(\d+)")
 
 
 def processes():
