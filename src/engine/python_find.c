@@ -126,7 +126,7 @@ static const char *find_worker(struct arena *arena)
     if (length > 0) {
         path[length] = '\0';
         char *slash = strrchr(path, '/');
-        strcpy(slash + 1, "linnet-pyworker");
+        memcpy(slash + 1, "linnet-pyworker", sizeof "linnet-pyworker");
         if (access(path, X_OK) == 0)
             return arena_strndup(arena, path, strlen(path));
     }

@@ -250,7 +250,7 @@ static bool start(struct python_process *process, struct error *err)
 static void pause_before_start(struct python_process *process, enum state state)
 {
     unsigned doublings = process->failures - 1 > 6 ? 6 : process->failures - 1;
-    unsigned ms = FIRST_PAUSE_MS << doublings;
+    unsigned ms = (unsigned)FIRST_PAUSE_MS << doublings;
     process->resume_ns = clock_ns() + (uint64_t)(ms > MAX_PAUSE_MS ? MAX_PAUSE_MS : ms) * 1000000;
     set_state(process, state);
     while (!process->closing && clock_ns() < process->resume_ns)

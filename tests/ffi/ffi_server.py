@@ -41,6 +41,14 @@ def wait_until(condition, seconds=20, what="it"):
     return value
 
 
+def environment(more=None):
+    """A worker's segfault is to be a segfault in builds with sanitizers too."""
+    values = {**os.environ, **(more or {})}
+    for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+        values[name] = ":".join(filter(None, (os.environ.get(name), "handle_segv=0")))
+    return values
+
+
 class Answer:
     def __init__(self, response):
         self.status = response.status
@@ -53,12 +61,12 @@ class Answer:
 
 
 class Server:
-    def __init__(self, log, *options, executable=LINNET, environment=None, ready=True):
+    def __init__(self, log, *options, executable=LINNET, variables=None, ready=True):
         assert Path(executable).is_file(), f"no executable {executable}: build first, or set LINNET_BUILD"
         self.log = log
         self.command = [str(executable), "serve", "--port", "0", *map(str, options)]
         self.process = subprocess.Popen(
-            self.command, stdout=log.open("wb"), stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+            self.command, stdout=log.open("wb"), stderr=subprocess.STDOUT, env=environment(variables)
         )
         self.port = int(wait_until(lambda: ADDRESS.search(self.text()), what="the address")[1])
         if ready:

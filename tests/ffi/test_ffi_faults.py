@@ -143,7 +143,7 @@ def test_health_says_degraded_while_a_worker_starts_anew(server):
 
 def test_requests_are_refused_with_503_while_no_worker_can_start_and_answered_again_after(start, tmp_path):
     flag = tmp_path / "broken"
-    server = start(*OPTIONS, environment={"FAULTY_SCRIPT_BROKEN": str(flag)})
+    server = start(*OPTIONS, variables={"FAULTY_SCRIPT_BROKEN": str(flag)})
     assert server.ask("text").status == 200
     flag.touch()
     os.kill(server.workers()[0], signal.SIGKILL)

@@ -178,7 +178,7 @@ def test_without_linnet_pyworker_the_interpreter_itself_serves_and_says_so(serve
     alone = tmp_path / "bin" / "linnet"
     alone.parent.mkdir()
     shutil.copy(LINNET, alone)
-    server = serve(executable=alone, environment={"PATH": "/usr/bin:/bin"})
+    server = serve(executable=alone, variables={"PATH": "/usr/bin:/bin"})
     said = server.request("GET", "/info").json["linnet"]["python"]
     assert "not embedded: there is no linnet-pyworker" in said and said in server.text()
     assert server.ask("abc").json == [one("abc")]
@@ -207,7 +207,7 @@ def test_another_minor_version_is_run_as_it_is_and_says_so(start):
 
 
 def test_the_active_virtual_environment_is_the_default(start, fake_venv, model):
-    server = start("--engine", "python", model, environment={"VIRTUAL_ENV": str(fake_venv)})
+    server = start("--engine", "python", model, variables={"VIRTUAL_ENV": str(fake_venv)})
     assert str(fake_venv) in server.request("GET", "/info").json["linnet"]["python"]
 
 
