@@ -4,6 +4,8 @@
 
 Wants hey, and a Python with transformers, torch, starlette and uvicorn. Without MODEL, a model of DistilBERT-base's shape with
 random weights is made in build/bench. Prints two tables; rounds are interleaved, and the machine's load is printed beside them.
+All three compute with one thread (OMP_NUM_THREADS; set it to say otherwise): torch's threads wait for each other at barriers,
+and where anything else wants a core, more than one measures the neighbour.
 """
 
 import http.client
@@ -22,9 +24,12 @@ import transformers
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = "I love you. I like you. I am your friend."
 BODY = json.dumps({"inputs": TEXT})
-ROUNDS = 5
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
 CALLS = 60  # of the loop, and requests at c = 1, a round
 PORTS = {"linnet": 8091, "uvicorn": 8092}
+
+
+THREADS = os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def make_model(directory):
@@ -39,7 +44,7 @@ def make_model(directory):
 
 def start(name, model, build):
     commands = {
-        "linnet": [build / "linnet", "serve", "--engine", "python", "--python", sys.executable, "--port", "8091", "--log-level", "error", model],
+        "linnet": [build / "linnet", "serve", "--engine", "python", "--python", sys.executable, "--port", "8091", "--log-level", "error", "--worker-threads", THREADS, model],
         "uvicorn": [sys.executable, "-m", "uvicorn", "--app-dir", ROOT / "bench/ffi", "starlette_app:app", "--port", "8092", "--log-level", "warning"],
     }
     process = subprocess.Popen(list(map(str, commands[name])), stdout=subprocess.DEVNULL, env={**os.environ, "MODEL": str(model)})
@@ -94,10 +99,20 @@ def times_in_loop(loop):
     return json.loads(loop.stdout.readline())
 
 
+def own_seconds():
+    """-> (seconds that requests took, seconds of them in Python, requests) by linnet's /metrics"""
+    connection = http.client.HTTPConnection("127.0.0.1", PORTS["linnet"])
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    names = ('linnet_request_duration_seconds_sum{path="/age"}', "linnet_python_duration_seconds_sum", 'linnet_request_duration_seconds_count{path="/age"}')
+    return [float(re.search("^" + re.escape(name) + r" (\S+)$", text, re.MULTILINE)[1]) for name in names]
+
+
 def requests_a_second(name, clients):
     """-> successes a second"""
     done = subprocess.run(
-        ["hey", "-n", str(20 * clients if clients > 1 else CALLS), "-c", str(clients), "-m", "POST", "-H", "Content-Type: application/json",
+        ["hey", "-n", str(max(CALLS, 6 * clients)), "-c", str(clients), "-m", "POST", "-H", "Content-Type: application/json",
          "-d", BODY, f"http://127.0.0.1:{PORTS[name]}/age"], capture_output=True, text=True, check=True,
     ).stdout
     total = float(re.search(r"Total:\s+([0-9.]+) secs", done)[1])
@@ -115,12 +130,17 @@ def main():
     servers = {name: start(name, model, build) for name in PORTS}
     loop = subprocess.Popen([sys.executable, "-c", LOOP, model, TEXT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     alone = {"loop": [], "linnet": [], "uvicorn": []}
+    own = []
     rates = {(name, clients): [] for clients in (1, 15, 50) for name in PORTS}
     try:
         for _ in range(ROUNDS):
             alone["loop"].append(times_in_loop(loop))
             for name in PORTS:
+                before = own_seconds()
                 alone[name].append(times_over_http(name))
+                if name == "linnet":
+                    whole, inside, count = (after - earlier for after, earlier in zip(own_seconds(), before))
+                    own.append((whole - inside) / count)
             for name, clients in rates:
                 rates[name, clients].append(requests_a_second(name, clients))
     finally:
@@ -128,11 +148,12 @@ def main():
         for process in (*servers.values(), loop):
             process.terminate()
             process.wait()
-    print(f"{model.name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, transformers {transformers.__version__}, torch {torch.__version__}")
+    print(f"{model.name}, {os.cpu_count()} cores, {THREADS} threads, load {os.getloadavg()[0]:.1f} at the end, transformers {transformers.__version__}, torch {torch.__version__}")
     print("\none request at a time, median ms over all rounds (least of the rounds' medians):")
     for name, rounds in alone.items():
         every = [value for values in rounds for value in values]
         print(f"  {name:8} {milliseconds(every)} ({min(map(statistics.median, rounds)) * 1e3:.2f})")
+    print(f"  linnet's own part (its request time less Python's, mean): {milliseconds(own)} ms")
     print("\nsuccesses a second, median of the rounds:")
     for clients in (1, 15, 50):
         ours, theirs = (statistics.median(rates[name, clients]) for name in PORTS)

@@ -435,6 +435,17 @@ static const char *string_of(yyjson_val *object, const char *key)
     return text ? text : "";
 }
 
+/* "transformers 5.24.0 on Python ...". */
+static bool name_library(struct python *python, const char *library, struct error *err)
+{
+    char text[700];
+    if (!*library)
+        return true;
+    snprintf(text, sizeof text, "%.60s on %s", library, python->pool.stats.host);
+    python->pool.stats.host = arena_strndup(&python->arena, text, strlen(text));
+    return python->pool.stats.host || error_set(err, ERR_NO_MEMORY, "no memory to open a Python worker");
+}
+
 static bool copy_labels(struct python *python, yyjson_val *labels, struct error *err)
 {
     size_t count = yyjson_arr_size(labels), index, max;
@@ -474,7 +485,8 @@ static bool describe_model(struct python *python, const struct buf *ready, struc
         .isa = string_of(root, "device"),
         .parameters = yyjson_get_uint(yyjson_obj_get(root, "parameters")),
     };
-    return copy_labels(python, yyjson_obj_get(root, "labels"), err);
+    return name_library(python, string_of(root, "library"), err) &&
+           copy_labels(python, yyjson_obj_get(root, "labels"), err);
 }
 
 static bool start_workers(struct python *python, struct error *err)

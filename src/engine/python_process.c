@@ -99,8 +99,10 @@ static bool spawn(const struct python_pool *pool, int *fd, pid_t *pid, struct er
         become_worker(pool, pair[1], parent, host->worker ? embedded : interpreter);
     close(pair[1]);
     *fd = pair[0];
-    if (*pid > 0)
+    if (*pid > 0) {
+        setpgid(*pid, *pid); /* on both sides, so that the group is there whoever comes first */
         return true;
+    }
     close(pair[0]);
     return error_set_errno(err, errno, "starting a Python worker");
 }

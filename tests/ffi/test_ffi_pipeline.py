@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ffi_server import LINNET, SCRIPT, wait_until
+from ffi_server import LINNET, SCRIPT, environment, wait_until
 
 WORKER = LINNET.parent / "linnet-pyworker"
 
@@ -40,11 +40,11 @@ def serve(start, fake_venv, model):
 def fail(fake_venv):
     """The one line with which a start fails."""
 
-    def run(*options, python=fake_venv / "bin/python3", environment=None):
+    def run(*options, python=fake_venv / "bin/python3", variables=None):
         python_options = ["--python", python] if python else []
         done = subprocess.run(
             [LINNET, "serve", "--port", "0", "--engine", "python", *python_options, *options],
-            capture_output=True, text=True, timeout=60, env={**os.environ, **(environment or {})},
+            capture_output=True, text=True, timeout=60, env=environment(variables),
         )
         lines = [line for line in done.stderr.splitlines() if line.startswith("linnet: ")]
         assert done.returncode in (1, 2) and len(lines) == 1, (done.returncode, done.stderr)
