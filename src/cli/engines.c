@@ -51,8 +51,6 @@ static bool fall_back(struct engine_choice *choice, const char *model, const str
     log_warn("%s: falling back to the Python engine", native->message);
     if (open_python(choice, model, out, err))
         return true;
-    if (err->kind == ERR_CANCELLED)
-        return false;
     struct error python = *err;
     return error_set(err, native->kind, "%.240s; nor does the Python engine serve it: %.240s",
                      native->message, python.message);

@@ -504,8 +504,7 @@ static bool start_workers(struct python *python, struct error *err)
     }
     buf_init(&ready);
     for (int i = 0; ok && i < count; i++)
-        ok = python_process_started(python->processes[i], python->options.cancelled, i == 0 ? &ready : NULL,
-                                    err);
+        ok = python_process_started(python->processes[i], i == 0 ? &ready : NULL, err);
     ok = ok && describe_model(python, &ready, err);
     buf_free(&ready);
     return ok;

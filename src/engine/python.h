@@ -8,8 +8,6 @@
 #ifndef LINNET_ENGINE_PYTHON_H
 #define LINNET_ENGINE_PYTHON_H
 
-#include <stdatomic.h>
-
 #include "base/file.h"
 #include "engine/engine.h"
 
@@ -22,19 +20,18 @@ struct python_options {
     const char *worker_script; /* a file with load() and predict(batch); NULL: a pipeline */
     bool trust_remote_code;
     int workers;
-    int worker_threads;           /* of torch in each worker; 0: torch's own choice */
-    unsigned worker_timeout_ms;   /* a batch that takes longer ends its worker */
-    size_t max_memory_mib;        /* a worker that has grown past it is replaced between batches; 0: never */
-    struct blob script;           /* python/linnet_worker.py */
-    const atomic_bool *cancelled; /* set: give up opening; NULL: never */
+    int worker_threads;         /* of torch in each worker; 0: torch's own choice */
+    unsigned worker_timeout_ms; /* a batch that takes longer ends its worker */
+    size_t max_memory_mib;      /* a worker that has grown past it is replaced between batches; 0: never */
+    struct blob script;         /* python/linnet_worker.py */
 };
 
 /* CPU, one worker, 30 s; everything else unset. */
 void python_options_default(struct python_options *options);
 
 /* Finds the interpreter, starts the workers and waits until all have loaded the model. The options' strings
- * must outlive the engine. NULL: ERR_WORKER, ERR_NOT_FOUND (each saying what to do), ERR_CANCELLED,
- * ERR_NO_MEMORY, ERR_IO. */
+ * must outlive the engine. NULL: ERR_WORKER, ERR_NOT_FOUND (each saying what to do), ERR_NO_MEMORY, ERR_IO.
+ */
 struct engine *python_open(const struct python_options *options, struct error *err);
 
 #endif

@@ -324,19 +324,16 @@ struct python_process *python_process_open(struct python_pool *pool, int number,
     return NULL;
 }
 
-bool python_process_started(struct python_process *process, const atomic_bool *cancelled, struct buf *ready,
-                            struct error *err)
+bool python_process_started(struct python_process *process, struct buf *ready, struct error *err)
 {
     pthread_mutex_lock(&process->lock);
-    while (!process->decided && !(cancelled && atomic_load(cancelled)))
-        wait_change(process, clock_ns() + LOOK_NS);
+    while (!process->decided)
+        pthread_cond_wait(&process->changed, &process->lock);
     bool started = process->started;
     if (started && ready)
         buf_append(ready, process->ready.bytes, process->ready.length);
-    if (!started && process->decided)
+    if (!started)
         *err = process->failure;
-    if (!process->decided)
-        error_set(err, ERR_CANCELLED, "stopped while the Python worker was starting");
     pthread_mutex_unlock(&process->lock);
     return started;
 }

@@ -11,8 +11,6 @@
 #ifndef LINNET_ENGINE_PYTHON_PROCESS_H
 #define LINNET_ENGINE_PYTHON_PROCESS_H
 
-#include <stdatomic.h>
-
 #include "base/buf.h"
 #include "base/error.h"
 #include "engine/engine.h"
@@ -32,10 +30,9 @@ struct python_pool {
 /* Starts the supervisor; the process comes later. NULL: ERR_NO_MEMORY, ERR_IO. */
 struct python_process *python_process_open(struct python_pool *pool, int number, struct error *err);
 
-/* Waits until the first start has ended, or *cancelled. True: it is ready, and `ready` (or NULL) holds the
- * payload of its FRAME_READY. False: ERR_WORKER says why it cannot start, ERR_CANCELLED. */
-bool python_process_started(struct python_process *process, const atomic_bool *cancelled, struct buf *ready,
-                            struct error *err);
+/* Waits until the first start has ended. True: it is ready, and `ready` (or NULL) gets the payload of its
+ * FRAME_READY. False: ERR_WORKER says why it cannot start. */
+bool python_process_started(struct python_process *process, struct buf *ready, struct error *err);
 
 /* From now on the process is ending and acquire fails with ERR_SHUTTING_DOWN. A running batch is lost. */
 void python_process_interrupt(struct python_process *process);
