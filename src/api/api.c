@@ -68,7 +68,8 @@ static void answer_status(struct http_exchange *x, int status, const char *messa
 /* What a client can do nothing about, and someone should look into. */
 static bool is_our_fault(enum error_kind kind)
 {
-    return kind == ERR_NON_FINITE || kind == ERR_NO_MEMORY || kind == ERR_INTERNAL || kind == ERR_IO;
+    return kind == ERR_NON_FINITE || kind == ERR_PYTHON || kind == ERR_WORKER || kind == ERR_NO_MEMORY ||
+           kind == ERR_INTERNAL || kind == ERR_IO;
 }
 
 void answer_error(struct http_exchange *x, const struct dialect *dialect, const struct error *err)
