@@ -161,7 +161,8 @@ static void a_job_over_all_limits_is_taken_and_locks_nobody_out(void **state)
         push(queue, &small[i]);
     assert_false(queue_push(queue, &small[5].job, &err));
     assert_int_equal(err.kind, ERR_OVERLOADED);
-    assert_string_equal(err.message, "690 tokens or texts are waiting and the request has 10, the limit is 100");
+    assert_string_equal(err.message,
+                        "690 tokens or texts are waiting and the request has 10, the limit is 100");
     make_job(&second, MOST_ITEMS, 10);
     assert_false(queue_push(queue, &second.job, &err));
     size_t taken = 0;
