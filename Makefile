@@ -13,8 +13,8 @@ help: ## list the targets
 run: build ## build, then serve the embedded model on 127.0.0.1:8080 (MODEL=dir, ARGS="--port 80 ...")
 	@exec $(BUILD)/linnet serve $(ARGS) $(MODEL)
 
-build: setup $(BUILD)/build.ninja ## build the release: build/release/linnet, liblinnet.a
-	@ninja -C $(BUILD) --quiet linnet liblinnet.a
+build: setup $(BUILD)/build.ninja ## build the release: build/release/linnet, linnet-pyworker, liblinnet.a
+	@ninja -C $(BUILD) --quiet products
 
 test: setup-test $(BUILD)/.tests ## build, then run every test
 	@tests/run $(BUILD)

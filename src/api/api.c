@@ -19,10 +19,15 @@ enum {
 };
 
 const struct route routes[] = {
-    {.path = "/age", .dialect = &hf_dialect},   {.path = "/predict", .dialect = &tei_dialect},
-    {.path = "/info", .page = page_info},       {.path = "/health", .page = page_health},
-    {.path = "/ping", .page = page_health},     {.path = "/live", .page = page_live},
-    {.path = "/metrics", .page = page_metrics}, {.path = NULL},
+    {.path = "/", .dialect = &hf_dialect},
+    {.path = "/age", .dialect = &hf_dialect},
+    {.path = "/predict", .dialect = &tei_dialect},
+    {.path = "/info", .page = page_info},
+    {.path = "/health", .page = page_health},
+    {.path = "/ping", .page = page_health},
+    {.path = "/live", .page = page_live},
+    {.path = "/metrics", .page = page_metrics},
+    {.path = NULL},
 };
 
 _Static_assert(sizeof routes / sizeof *routes <= MAX_ROUTES, "route_stats has a place for each route");
@@ -63,7 +68,8 @@ static void answer_status(struct http_exchange *x, int status, const char *messa
 /* What a client can do nothing about, and someone should look into. */
 static bool is_our_fault(enum error_kind kind)
 {
-    return kind == ERR_NON_FINITE || kind == ERR_NO_MEMORY || kind == ERR_INTERNAL || kind == ERR_IO;
+    return kind == ERR_NON_FINITE || kind == ERR_PYTHON || kind == ERR_WORKER || kind == ERR_NO_MEMORY ||
+           kind == ERR_INTERNAL || kind == ERR_IO;
 }
 
 void answer_error(struct http_exchange *x, const struct dialect *dialect, const struct error *err)

@@ -108,6 +108,8 @@ struct call *call_new(struct api *api, struct http_exchange *x, const struct dia
 static void release(struct call *call)
 {
     struct api *api = call->api;
+    for (size_t i = 0; i < call->job.count; i++)
+        free(call->job.items[i].answer);
     api->open_calls--;
     if (api->free_count == KEPT_CALLS) {
         call_free(call);
@@ -161,11 +163,26 @@ void call_detach(struct call *call)
 
 /* --- The way: read, prepare, submit, finish */
 
+/* An engine's own words about item `index`. */
+static bool fail_with_answer(const struct call *call, size_t index, struct error *err)
+{
+    const struct item *item = &call->job.items[index];
+    error_set(err, item->error, "%s", item->answer);
+    if (item->error == ERR_LOADING)
+        err->retry_ms = 1000;
+    else if (call->job.count > 1)
+        error_prefix(err, "inputs[%zu]", index);
+    return false;
+}
+
 /* The error of the first item that has one, in words. */
 static bool items_are_sound(const struct call *call, struct error *err)
 {
     for (size_t i = 0; i < call->job.count; i++) {
-        switch (call->job.items[i].error) {
+        const struct item *item = &call->job.items[i];
+        if (item->error != ERR_NONE && item->answer)
+            return fail_with_answer(call, i, err);
+        switch (item->error) {
         case ERR_NONE:
             continue;
         case ERR_DEADLINE:
@@ -173,8 +190,8 @@ static bool items_are_sound(const struct call *call, struct error *err)
         case ERR_NON_FINITE:
             return error_set(err, ERR_NON_FINITE, "the model's output for text %zu is NaN or infinite", i);
         default:
-            return error_set(err, call->job.items[i].error, "computing text %zu failed: %s", i,
-                             error_kind_name(call->job.items[i].error));
+            return error_set(err, item->error, "computing text %zu failed: %s", i,
+                             error_kind_name(item->error));
         }
     }
     return true;

@@ -74,6 +74,12 @@ const struct model_desc *call_model(const struct call *call);
 void call_put_labels(const struct call *call, size_t index, enum score_function function, int count,
                      struct buf *out);
 
+/* What hf_dialect does with a model whose results are RESULT_JSON; `root` is an object. */
+bool pipeline_read(yyjson_val *root, struct call *call, struct error *err);
+
+/* Appends the JSON of all results, in a list where the request held one. */
+void pipeline_write(const struct call *call, struct buf *out);
+
 /* --- For api.c: the life of a call. */
 
 /* An empty call for an exchange, from the API's store of used ones. NULL: no memory. */

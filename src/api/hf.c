@@ -182,6 +182,8 @@ static bool hf_read(yyjson_val *root, struct call *call, struct error *err)
         return error_set(err, ERR_BAD_INPUT,
                          "the body is %s, want an object such as {\"inputs\": \"a text\"}",
                          json_type_words(root));
+    if (call_model(call)->result == RESULT_JSON)
+        return pipeline_read(root, call, err);
     return read_inputs(yyjson_obj_get(root, "inputs"), call, err) &&
            read_parameters(yyjson_obj_get(root, "parameters"), call, err);
 }
@@ -202,6 +204,10 @@ static void put_text(const struct call *call, size_t index, struct buf *out)
 static void hf_write(const struct call *call, struct buf *out)
 {
     const struct reply *reply = &call->reply;
+    if (call_model(call)->result == RESULT_JSON) {
+        pipeline_write(call, out);
+        return;
+    }
     /* A single string without top_k comes back as a list of one, a single object bare: the pipeline's own
      * oddity. */
     bool outer = reply->is_list || (!reply->has_top_k && !reply->is_object);

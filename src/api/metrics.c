@@ -104,6 +104,19 @@ static void put_sched(struct buf *out, const struct api *api)
                sched_rate(api->sched));
 }
 
+static void put_workers(struct buf *out, const struct worker_stats *workers)
+{
+    put_plain_histogram(out, "linnet_ffi_duration_seconds",
+                        "Batch to a Python worker and back, less Python's own time.", &workers->ffi);
+    put_plain_histogram(out, "linnet_python_duration_seconds", "Python's own time of a batch.",
+                        &workers->python);
+    put_number(out, "linnet_workers", "gauge", "Python workers that there should be.", workers->workers);
+    put_number(out, "linnet_workers_ready", "gauge", "Python workers that are ready.",
+               atomic_load(&workers->ready));
+    put_number(out, "linnet_worker_restarts_total", "counter", "Python workers started again after a death.",
+               (double)atomic_load(&workers->restarts));
+}
+
 static void put_model(struct buf *out, const struct api *api)
 {
     const struct model_desc *desc = &sched_engine(api->sched)->desc;
@@ -111,7 +124,7 @@ static void put_model(struct buf *out, const struct api *api)
     buf_puts(out, "linnet_model_info{model=");
     put_label_value(out, desc->name);
     buf_printf(out, ",model_type=\"%s\",task=\"%s\",engine=\"%s\",precision=\"%s\",isa=\"%s\"} 1\n",
-               desc->model_type, task_name(desc->task), desc->engine, desc->precision, desc->isa);
+               desc->model_type, desc->task_name, desc->engine, desc->precision, desc->isa);
     put_number(out, "linnet_model_parameters", "gauge", "Parameters of the model.", (double)desc->parameters);
 }
 
@@ -157,6 +170,8 @@ void page_metrics(struct api *api, struct http_exchange *x)
     if (api->sched) {
         put_model(&body, api);
         put_sched(&body, api);
+        if (engine_workers(sched_engine(api->sched)))
+            put_workers(&body, engine_workers(sched_engine(api->sched)));
     }
     http_respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", NULL, 0, &body);
 }

@@ -12,6 +12,16 @@ static void answer_state(struct http_exchange *x, int status, const char *state)
     http_respond(x, status, "application/json", &retry, status == 503 ? 1 : 0, &body);
 }
 
+/* Degraded with 200 while requests still get their answers, if later; with 503 while each is refused. */
+static void answer_workers(struct api *api, struct http_exchange *x)
+{
+    const struct worker_stats *workers = engine_workers(sched_engine(api->sched));
+    if (!workers || atomic_load(&workers->ready) == workers->workers)
+        answer_state(x, 200, "ok");
+    else
+        answer_state(x, atomic_load(&workers->failing) == workers->workers ? 503 : 200, "degraded");
+}
+
 void page_health(struct api *api, struct http_exchange *x)
 {
     if (api->draining)
@@ -19,7 +29,7 @@ void page_health(struct api *api, struct http_exchange *x)
     else if (!api->sched)
         answer_state(x, 503, "loading");
     else
-        answer_state(x, 200, "ok");
+        answer_workers(api, x);
 }
 
 void page_live(struct api *api, struct http_exchange *x)
@@ -59,7 +69,7 @@ static void put_own(struct buf *out, struct api *api, const struct model_desc *d
 {
     const struct sched_options *sched = sched_options(api->sched);
     buf_puts(out, "\"linnet\":{");
-    put_string_field(out, "task", task_name(desc->task));
+    put_string_field(out, "task", desc->task_name);
     buf_putc(out, ',');
     put_string_field(out, "engine", desc->engine);
     buf_putc(out, ',');
@@ -72,6 +82,10 @@ static void put_own(struct buf *out, struct api *api, const struct model_desc *d
     put_string_field(out, "stored", desc->stored);
     buf_putc(out, ',');
     put_string_field(out, "isa", desc->isa);
+    if (engine_workers(sched_engine(api->sched))) {
+        buf_putc(out, ',');
+        put_string_field(out, "python", engine_workers(sched_engine(api->sched))->host);
+    }
     buf_printf(out, ",\"parameters\":%llu,\"lanes\":%d,\"threads_per_lane\":%d,\"tokens_per_second\":%.0f}",
                (unsigned long long)desc->parameters, sched->lanes, sched->threads_per_lane,
                sched_rate(api->sched));
@@ -90,7 +104,9 @@ void page_info(struct api *api, struct http_exchange *x)
     buf_init(&body);
     buf_putc(&body, '{');
     put_string_field(&body, "model_id", desc->name);
-    buf_puts(&body, ",\"model_sha\":null,\"model_dtype\":\"float32\",");
+    buf_puts(&body, ",\"model_sha\":null,");
+    put_string_field(&body, "model_dtype", desc->result == RESULT_JSON ? desc->precision : "float32");
+    buf_putc(&body, ',');
     put_labels(&body, desc);
     buf_printf(&body,
                ",\"max_concurrent_requests\":%zu,\"max_input_length\":%d,\"max_batch_tokens\":%zu,\"max_"

@@ -74,6 +74,24 @@ static bool read_direction(yyjson_val *root, struct error *err)
                      yyjson_is_str(value) ? yyjson_get_str(value) : "");
 }
 
+/* The same in the words of transformers' pipeline. */
+static bool set_parameters(bool raw_scores, struct call *call, struct error *err)
+{
+    const struct model_desc *desc = call_model(call);
+    char text[100];
+    if (desc->task != TASK_TEXT_CLASSIFICATION)
+        return error_set(err, ERR_BAD_INPUT,
+                         "/predict classifies texts, the task here is %s: send requests to /",
+                         desc->task_name);
+    int length = snprintf(text, sizeof text, "{\"top_k\":null%s%s}",
+                          raw_scores ? ",\"function_to_apply\":\"none\"" : "",
+                          call->prepare.truncate ? ",\"truncation\":true" : "");
+    call->prepare.form = INPUT_IN_LIST;
+    call->prepare.parameters_length = (size_t)length;
+    call->prepare.parameters = arena_strndup(&call->arena, text, (size_t)length);
+    return call->prepare.parameters || error_set(err, ERR_NO_MEMORY, "no memory for the parameters");
+}
+
 static bool tei_read(yyjson_val *root, struct call *call, struct error *err)
 {
     if (!yyjson_is_obj(root))
@@ -87,12 +105,16 @@ static bool tei_read(yyjson_val *root, struct call *call, struct error *err)
         return false;
     if (raw_scores)
         call->reply.function = SCORE_NONE;
-    return true;
+    return call_model(call)->result == RESULT_ROW || set_parameters(raw_scores, call, err);
 }
 
 static void tei_write(const struct call *call, struct buf *out)
 {
     int labels = call_model(call)->label_count;
+    if (call_model(call)->result == RESULT_JSON) {
+        pipeline_write(call, out);
+        return;
+    }
     if (call->reply.is_list)
         buf_putc(out, '[');
     for (size_t i = 0; i < call->job.count; i++) {

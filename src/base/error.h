@@ -31,6 +31,8 @@
     X(DEADLINE, "deadline", "the work was not done in time")                                               \
     X(CANCELLED, "cancelled", "the client has left")                                                       \
     X(NON_FINITE, "non_finite", "the model computed NaN or infinity for this item")                        \
+    X(PYTHON, "python", "Python raised an exception")                                                      \
+    X(WORKER, "worker", "the Python worker crashed, hung or cannot be started")                            \
     X(NO_MEMORY, "no_memory", "no memory, or a fixed ceiling was reached")                                 \
     X(INTERNAL, "internal", "a defect in linnet")
 

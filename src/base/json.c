@@ -296,3 +296,9 @@ const char *json_value_words(yyjson_val *value, char out[JSON_WORDS_SIZE])
         snprintf(out, JSON_WORDS_SIZE, "%s", json_type_words(value));
     return out;
 }
+
+char *json_write(yyjson_val *value, struct arena *arena, size_t *length)
+{
+    const yyjson_alc allocator = {alc_malloc, alc_realloc, alc_free, arena};
+    return yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, &allocator, length, NULL);
+}

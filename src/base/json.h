@@ -21,6 +21,9 @@
 yyjson_doc *json_read(const char *bytes, size_t length, unsigned max_depth, struct arena *arena,
                       struct error *err);
 
+/* The text of a value of such a document, without white space, NUL-terminated in `arena`. NULL: no memory. */
+char *json_write(yyjson_val *value, struct arena *arena, size_t *length);
+
 /* A quoted string. Control characters, quotes and backslashes are escaped; invalid UTF-8 becomes U+FFFD. */
 void json_put_string(struct buf *out, const char *text, size_t length);
 

@@ -16,6 +16,7 @@ embedded_\name\()_end:
         embed   tokenizer, "models/sst2-minilm/tokenizer.json"
         embed   tokenizer_config, "models/sst2-minilm/tokenizer_config.json"
         embed   weights, "models/sst2-minilm/model.safetensors"
+        embed   worker, "python/linnet_worker.py"
         embed   notice, "NOTICE"
         embed   license, "LICENSE"
 

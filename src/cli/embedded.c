@@ -4,7 +4,7 @@
 
 extern const unsigned char embedded_config[], embedded_config_end[], embedded_tokenizer[],
     embedded_tokenizer_end[], embedded_tokenizer_config[], embedded_tokenizer_config_end[],
-    embedded_weights[], embedded_weights_end[];
+    embedded_weights[], embedded_weights_end[], embedded_worker[], embedded_worker_end[];
 
 static struct blob between(const unsigned char *begin, const unsigned char *end)
 {
@@ -24,4 +24,9 @@ void embedded_model(struct model_files *out)
         .shard_count = 1,
         .built_in = true,
     };
+}
+
+struct blob embedded_worker_script(void)
+{
+    return between(embedded_worker, embedded_worker_end);
 }

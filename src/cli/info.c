@@ -34,7 +34,7 @@ static void put_text(struct buf *out, const struct model_desc *desc, int threads
     buf_printf(out, "architecture  %s (%s): %d layers, hidden %d, %d heads, intermediate %d, %s\n",
                desc->architecture, desc->model_type, desc->layers, desc->hidden, desc->heads,
                desc->intermediate, desc->activation);
-    buf_printf(out, "task          %s, scores by %s\n", task_name(desc->task), function_name(desc));
+    buf_printf(out, "task          %s, scores by %s\n", desc->task_name, function_name(desc));
     buf_printf(out, "labels        %d:", desc->label_count);
     for (int i = 0; i < desc->label_count; i++)
         buf_printf(out, " %s", desc->labels[i]);
@@ -67,7 +67,7 @@ static void put_json(struct buf *out, const struct model_desc *desc, int threads
     put_field(out, "architecture", desc->architecture);
     put_field(out, "model_type", desc->model_type);
     put_field(out, "activation", desc->activation);
-    put_field(out, "task", task_name(desc->task));
+    put_field(out, "task", desc->task_name);
     put_field(out, "problem_type", problem_type_name(desc->problem_type));
     put_field(out, "function_to_apply", function_name(desc));
     put_field(out, "stored", desc->stored);

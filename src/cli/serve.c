@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/engines.h"
 #include "cli/setup.h"
 #include "cli/version.h"
 
@@ -15,6 +16,7 @@ enum { ADDRESS_SIZE = 300 };
 /* There is one server in a process: a static object, so that the option table can be const. */
 static struct serve {
     struct setup setup;
+    struct engine_choice choice;
     struct http_options http;
     struct api_options api_options;
     struct sched_options sched_options;
@@ -39,8 +41,14 @@ static struct serve {
 
 static bool load(struct serve *serve, struct error *err)
 {
-    if (!setup_open(&serve->setup, serve->model, &serve->files, &serve->engine, err))
+    if (!engine_choice_open(&serve->choice, &serve->setup, serve->model, &serve->files, &serve->engine, err))
         return false;
+    const struct worker_stats *workers = engine_workers(serve->engine);
+    if (workers) {
+        serve->sched_options.lanes = workers->workers;
+        serve->sched_options.threads_per_lane = 1;
+        serve->sched_options.batch_tokens = serve->choice.batch_size; /* each input costs 1 */
+    }
     serve->sched = sched_start(serve->engine, &serve->sched_options, err);
     return serve->sched != NULL;
 }
@@ -61,16 +69,31 @@ static void print_listening(const struct serve *serve)
     fflush(stdout);
 }
 
+/* A request that this model can answer. */
+static const char *example_of(const struct model_desc *desc)
+{
+    if (strcmp(desc->task_name, "zero-shot-classification") == 0)
+        return "{\"inputs\": \"I love you.\", \"parameters\": {\"candidate_labels\": [\"love\", \"war\"]}}";
+    if (strcmp(desc->task_name, "fill-mask") == 0)
+        return "{\"inputs\": \"I [MASK] you.\"}";
+    return "{\"inputs\": \"I love you. I like you. I am your friend.\"}";
+}
+
 static void print_ready(const struct serve *serve)
 {
     const struct model_desc *desc = &serve->engine->desc;
-    log_info("%s is ready after %.0f ms: %s, %s on %s, lanes x threads %d x %d", desc->name,
-             (double)(clock_ns() - serve->begin_ns) * 1e-6, desc->architecture, desc->precision, desc->isa,
-             serve->sched_options.lanes, serve->sched_options.threads_per_lane);
+    double ms = (double)(clock_ns() - serve->begin_ns) * 1e-6;
+    if (engine_workers(serve->engine))
+        log_info("%s is ready after %.0f ms: %s for %s on %s, Python workers: %d", desc->name, ms,
+                 desc->architecture, desc->task_name, desc->isa, serve->sched_options.lanes);
+    else
+        log_info("%s is ready after %.0f ms: %s, %s on %s, lanes x threads %d x %d", desc->name, ms,
+                 desc->architecture, desc->precision, desc->isa, serve->sched_options.lanes,
+                 serve->sched_options.threads_per_lane);
     char address[ADDRESS_SIZE];
-    printf("serving %s; try:\n  curl -X POST %s/age -H 'Content-Type: application/json' "
-           "-d '{\"inputs\": \"I love you. I like you. I am your friend.\"}'\n",
-           desc->name, address_of(serve, address));
+    printf("serving %s; try:\n  curl -X POST %s%s -H 'Content-Type: application/json' -d '%s'\n", desc->name,
+           address_of(serve, address), desc->task == TASK_TEXT_CLASSIFICATION ? "/age" : "/",
+           example_of(desc));
     fflush(stdout);
 }
 
@@ -138,6 +161,7 @@ static int serve_model(struct serve *serve)
     }
     api_attach(serve->api, serve->server);
     int code = run_server(serve);
+    engine_interrupt(serve->engine);
     /* Lanes hand their last jobs to the loop, which http_close() runs out. */
     api_ready(serve->api, NULL);
     sched_stop(serve->sched);
@@ -202,6 +226,7 @@ static const struct option_row rows[] = {
     {OPTION_INT, "port", "N", "port; 0 lets the system choose (default 8080)", &serving.http.port, 0, 65535},
     {OPTION_STRING, "cors-allow-origin", "ORIGIN", "let pages of that origin (or *) call (default: none)",
      &serving.http.cors_origin, 0, 0},
+    ENGINE_ROWS(serving.choice),
     SETUP_ROWS(serving.setup),
     {OPTION_INT, "lanes", "N",
      "batches computed at once, by threads / N threads each (default: teams of at most 8)", &serving.lanes, 1,
@@ -253,10 +278,11 @@ static const struct option_row rows[] = {
 static const struct usage usage = {
     .line = "linnet serve [options] [MODEL]",
     .text = "Serves MODEL, a directory in Hugging Face form (or the embedded sentiment model), over HTTP:\n"
-            "POST /age (transformers' pipeline), POST /predict (text-embeddings-inference), GET /info "
+            "POST / and /age (transformers' pipeline), POST /predict (text-embeddings-inference), GET /info "
             "/health /live\n"
             "/metrics.",
     .examples = "  linnet serve\n"
+                "  linnet serve --engine python --task token-classification ./my-model\n"
                 "  linnet serve ./my-model --host 0.0.0.0 --port 80\n"
                 "  linnet serve --auto-truncate --max-concurrent-requests 64 --access-log --log-format json",
     .rows = rows,
@@ -269,6 +295,7 @@ static int serve_main(int argc, char **argv)
     size_t count;
     struct error err;
     setup_default(&serving.setup);
+    engine_choice_default(&serving.choice);
     http_options_default(&serving.http);
     api_options_default(&serving.api_options);
     enum parsed parsed = options_parse(&usage, argc, argv, positional, 1, &count, &err);

@@ -15,21 +15,28 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/stats.h"
 #include "model/config.h"
 #include "text/tokenizer.h"
 
-enum task { TASK_TEXT_CLASSIFICATION };
+enum task { TASK_TEXT_CLASSIFICATION, TASK_OTHER };
 
 const char *task_name(enum task task); /* Hugging Face's pipeline names */
 
+/* What an item's result is: a row of numbers, or JSON that is handed on as it is. */
+enum result_type { RESULT_ROW, RESULT_JSON };
+
 /* All that the layers above know about a model. Lives as long as its engine. */
 struct model_desc {
-    const char *name;       /* as the user gave it */
-    const char *engine;     /* "native" */
+    const char *name;   /* as the user gave it */
+    const char *engine; /* "native", "python" */
+    enum result_type result;
+    bool batches;           /* with RESULT_JSON: a list of inputs may be computed apart, as one item each */
     const char *model_type; /* "bert", "distilbert" */
     const char *architecture;
     const char *activation;
     enum task task;
+    const char *task_name; /* also of TASK_OTHER */
     enum problem_type problem_type;
     int label_count;
     const char *const *labels;
@@ -47,12 +54,22 @@ struct input {
     size_t text_length;
     const char *pair; /* or NULL; an empty pair is none, as in transformers */
     size_t pair_length;
+    const char *json; /* with RESULT_JSON in place of text and pair, or NULL: any value */
+    size_t json_length;
 };
+
+/* How a request held an input, which decides the shape of its JSON: in a list of several; alone; alone in a
+ * list; or whatever "inputs" holds, as one. */
+enum input_form { INPUT_IN_LIST, INPUT_SINGLE, INPUT_ONLY_IN_LIST, INPUT_WHOLE };
 
 struct prepare_options {
     bool truncate;
     enum truncation strategy;
     size_t max_tokens; /* with truncate: cut to this many; 0: to what the model takes */
+    /* With RESULT_JSON instead: the text of an object, or NULL; it outlives the item. */
+    const char *parameters;
+    size_t parameters_length;
+    enum input_form form;
 };
 
 /* One text on its way: what prepare made of it, then its result. It belongs to its job. */
@@ -64,6 +81,15 @@ struct item {
     size_t length, full_length; /* tokens now and before truncation */
     float *row;                 /* [label_count] logits, filled by lane_run() */
     enum error_kind error;      /* ERR_NONE, or why there is no result */
+
+    /* With RESULT_JSON. */
+    uint64_t
+        key; /* not 0: shares a batch only with items of this key whose lengths are within twice of its own */
+    const char *json, *parameters;
+    size_t json_length, parameters_length;
+    enum input_form form;
+    char *answer; /* JSON, or with an error its message: malloc'd by lane_run(), freed by the job's owner */
+    size_t answer_length;
 };
 
 /* Texts that one caller waits for together. Whoever makes a job owns it and its memory until it is submitted,
@@ -88,6 +114,16 @@ struct job {
 struct engine;
 struct lane;
 
+/* Of an engine whose lanes run in processes of their own. Any thread may read. */
+struct worker_stats {
+    struct histogram ffi;    /* seconds a batch: the round trip less Python's own time */
+    struct histogram python; /* seconds a batch: Python's own time */
+    int workers;
+    atomic_int ready, failing; /* of the workers; failing: the newest start failed, work is refused */
+    atomic_ullong restarts;
+    const char *host; /* which Python, and how it is run */
+};
+
 struct engine_operations {
     bool (*prepare)(const struct engine *engine, const struct input *input,
                     const struct prepare_options *options, struct arena *arena, struct item *out,
@@ -96,6 +132,11 @@ struct engine_operations {
     void (*lane_run)(struct lane *lane, struct item *const items[], size_t count);
     void (*lane_close)(struct lane *lane);
     void (*close)(struct engine *engine);
+
+    /* NULL where the engine has no processes. */
+    void (*lane_wait)(struct lane *lane);
+    void (*interrupt)(struct engine *engine);
+    const struct worker_stats *(*workers)(const struct engine *engine);
 };
 
 /* The head of every engine's own struct. */
@@ -134,6 +175,26 @@ static inline void lane_close(struct lane *lane)
 {
     if (lane)
         lane->engine->operations->lane_close(lane);
+}
+
+/* Waits while the lane has nothing to compute with: to be called before items are taken for it. */
+static inline void lane_wait(struct lane *lane)
+{
+    if (lane->engine->operations->lane_wait)
+        lane->engine->operations->lane_wait(lane);
+}
+
+/* What runs now may fail, and what comes later will: before lanes are stopped whose work nobody waits for. */
+static inline void engine_interrupt(struct engine *engine)
+{
+    if (engine && engine->operations->interrupt)
+        engine->operations->interrupt(engine);
+}
+
+/* NULL where the engine has no processes. */
+static inline const struct worker_stats *engine_workers(const struct engine *engine)
+{
+    return engine->operations->workers ? engine->operations->workers(engine) : NULL;
 }
 
 /* Closes an engine without lanes. */

@@ -27,7 +27,8 @@ static const struct native *native_of(const struct engine *engine)
 
 const char *task_name(enum task task)
 {
-    static const char *const names[] = {[TASK_TEXT_CLASSIFICATION] = "text-classification"};
+    static const char *const names[] = {
+        [TASK_TEXT_CLASSIFICATION] = "text-classification", [TASK_OTHER] = "other"};
     return names[task];
 }
 
@@ -202,6 +203,7 @@ static void describe(struct native *native, const struct model_files *files, con
         .architecture = config->family->architecture,
         .activation = config->activation_name,
         .task = TASK_TEXT_CLASSIFICATION,
+        .task_name = task_name(TASK_TEXT_CLASSIFICATION),
         .problem_type = config->problem_type,
         .label_count = config->label_count,
         .labels = config->labels,

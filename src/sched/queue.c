@@ -145,7 +145,7 @@ static bool push_locked(struct queue *queue, struct job *job, size_t cost, struc
                          queue->max_jobs);
     if (!admits(queue, cost))
         return error_set(err, ERR_OVERLOADED,
-                         "%zu tokens are waiting and the request has %zu, the limit is %zu",
+                         "%zu tokens or texts are waiting and the request has %zu, the limit is %zu",
                          queue->state.cost, cost, queue->max_cost);
     append(queue, job);
     queue->state.jobs++;
@@ -188,8 +188,18 @@ struct taking {
     size_t budget, spent;
     struct item **out;
     size_t count, capacity;
+    size_t shortest, longest; /* lengths in the batch */
     uint64_t now;
 };
+
+/* May share the batch with its first item. */
+static bool goes_along(const struct taking *taking, const struct item *item)
+{
+    const struct item *first = taking->out[0];
+    if (item->key != first->key)
+        return false;
+    return item->key == 0 || (item->length <= 2 * taking->shortest && taking->longest <= 2 * item->length);
+}
 
 /* Takes items of one job while they fit the budget and the job's share of it. */
 static void take_from(struct taking *taking, struct job *job, size_t share)
@@ -198,7 +208,8 @@ static void take_from(struct taking *taking, struct job *job, size_t share)
     while (job->taken < job->count && taking->count < taking->capacity) {
         struct item *item = &job->items[job->taken];
         bool alone = taking->count == 0;
-        if (!alone && (taking->spent + item->cost > taking->budget || job_spent + item->cost > share))
+        if (!alone && (taking->spent + item->cost > taking->budget || job_spent + item->cost > share ||
+                       !goes_along(taking, item)))
             return;
         if (job->taken == 0)
             atomic_store(&job->queue_ns, taking->now - job->queued_ns);
@@ -206,6 +217,10 @@ static void take_from(struct taking *taking, struct job *job, size_t share)
         job_spent += item->cost;
         taking->spent += item->cost;
         taking->out[taking->count++] = item;
+        if (alone || item->length < taking->shortest)
+            taking->shortest = item->length;
+        if (alone || item->length > taking->longest)
+            taking->longest = item->length;
         taking->queue->state.items--;
         change_waiting_cost(taking->queue, job, job->waiting_cost - item->cost);
     }

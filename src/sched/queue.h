@@ -31,8 +31,9 @@ bool queue_push(struct queue *queue, struct job *job, struct error *err);
 bool queue_has_room(struct queue *queue);
 
 /* Waits for work, then fills out[0..n) with items of at most `budget` tokens in all (a single larger one
- * comes alone). Items of cancelled jobs and of jobs past their deadline are completed with ERR_CANCELLED /
- * ERR_DEADLINE by job_complete() and not returned. Returns n, or 0 when the queue is closed and empty. */
+ * comes alone). Items with a key come only with others of that key and similar length (engine.h). Items of
+ * cancelled jobs and of jobs past their deadline are completed with ERR_CANCELLED / ERR_DEADLINE by
+ * job_complete() and not returned. Returns n, or 0 when the queue is closed and empty. */
 size_t queue_take(struct queue *queue, size_t budget, struct item *out[], size_t capacity);
 
 /* No more jobs; what waits is still handed out. */

@@ -78,15 +78,17 @@ static void *lane_main(void *argument)
     struct lane_thread *self = argument;
     struct sched *sched = self->sched;
     size_t count;
-    while ((count = queue_take(sched->queue, sched->options.batch_tokens, self->items, MAX_BATCH_ITEMS)) >
-           0) {
+    for (;;) {
+        lane_wait(self->lane);
+        count = queue_take(sched->queue, sched->options.batch_tokens, self->items, MAX_BATCH_ITEMS);
+        if (count == 0)
+            return NULL;
         uint64_t begin = clock_ns();
         lane_run(self->lane, self->items, count);
         count_batch(sched, self->items, count, clock_ns() - begin);
         for (size_t i = 0; i < count; i++)
             job_complete(self->items[i]->job, 1);
     }
-    return NULL;
 }
 
 static bool start_lane(struct sched *sched, struct lane_thread *self, struct error *err)

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOORS = [["base"], ["kern", "text", "http"], ["model"], ["engine"], ["lib", "sched"], ["api"], ["cli"]]
+FLOORS = [["base"], ["kern", "text", "http", "pyworker"], ["model"], ["engine"], ["lib", "sched"], ["api"], ["cli"]]
 FLOOR = {folder: height for height, folders in enumerate(FLOORS) for folder in folders}
 GENERATED = {"src/text/unicode_tables.c"}
 LONGEST_FILE = 600

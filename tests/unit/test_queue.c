@@ -161,7 +161,8 @@ static void a_job_over_all_limits_is_taken_and_locks_nobody_out(void **state)
         push(queue, &small[i]);
     assert_false(queue_push(queue, &small[5].job, &err));
     assert_int_equal(err.kind, ERR_OVERLOADED);
-    assert_string_equal(err.message, "690 tokens are waiting and the request has 10, the limit is 100");
+    assert_string_equal(err.message,
+                        "690 tokens or texts are waiting and the request has 10, the limit is 100");
     make_job(&second, MOST_ITEMS, 10);
     assert_false(queue_push(queue, &second.job, &err));
     size_t taken = 0;
@@ -320,6 +321,36 @@ static void every_job_ends_exactly_once_under_load(void **state)
     free(jobs);
 }
 
+static void items_with_a_key_come_only_with_others_of_that_key_and_similar_length(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t key;
+        size_t length;
+    } kinds[] = {{1, 10}, {2, 10}, {1, 20}, {1, 21}, {1, 5}, {1, 10}};
+    enum { JOBS = sizeof kinds / sizeof *kinds };
+    struct queue *queue = open_queue(10, 1000);
+    struct test_job jobs[JOBS];
+    struct item *items[16];
+    for (int i = 0; i < JOBS; i++) {
+        make_job(&jobs[i], 1, 1);
+        jobs[i].items[0].key = kinds[i].key;
+        jobs[i].items[0].length = kinds[i].length;
+        push(queue, &jobs[i]);
+    }
+    static const int batches[][3] = {{0, 2, 5}, {1}, {3}, {4}};
+    static const size_t counts[] = {3, 1, 1, 1};
+    for (int batch = 0; batch < 4; batch++) {
+        size_t taken = queue_take(queue, 8, items, 16);
+        assert_int_equal(taken, counts[batch]);
+        for (size_t i = 0; i < taken; i++)
+            assert_ptr_equal(items[i]->job, &jobs[batches[batch][i]].job);
+        complete(items, taken);
+    }
+    queue_close(queue);
+    queue_free(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_partly_taken_job_that_is_cancelled_ends_once),
         cmocka_unit_test(a_closed_queue_hands_out_what_waits_and_takes_nothing_new),
         cmocka_unit_test(every_job_ends_exactly_once_under_load),
+        cmocka_unit_test(items_with_a_key_come_only_with_others_of_that_key_and_similar_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

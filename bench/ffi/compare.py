@@ -1,0 +1,164 @@
+"""What linnet costs and brings around a pipeline: against the same pipeline in a Python loop, and behind uvicorn and starlette.
+
+    ~/.cache/linnet/torch-venv/bin/python bench/ffi/compare.py build/release [MODEL]
+
+Wants hey, and a Python with transformers, torch, starlette and uvicorn. Without MODEL, a model of DistilBERT-base's shape with
+random weights is made in build/bench. Prints two tables; rounds are interleaved, and the machine's load is printed beside them.
+All three compute with one thread (OMP_NUM_THREADS; set it to say otherwise): torch's threads wait for each other at barriers,
+and where anything else wants a core, more than one measures the neighbour.
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+import transformers
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TEXT = "I love you. I like you. I am your friend."
+BODY = json.dumps({"inputs": TEXT})
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+CALLS = 60  # of the loop, and requests at c = 1, a round
+PORTS = {"linnet": 8091, "uvicorn": 8092}
+
+
+THREADS = os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def make_model(directory):
+    if not directory.exists():
+        torch.manual_seed(0)
+        config = transformers.DistilBertConfig(id2label={0: "NEGATIVE", 1: "POSITIVE"}, label2id={"NEGATIVE": 0, "POSITIVE": 1})
+        transformers.DistilBertForSequenceClassification(config).eval().save_pretrained(directory)
+        carried = transformers.AutoTokenizer.from_pretrained(ROOT / "models/sst2-minilm")  # a vocabulary of the same size
+        carried.save_pretrained(directory)
+    return directory
+
+
+def start(name, model, build):
+    commands = {
+        "linnet": [build / "linnet", "serve", "--engine", "python", "--python", sys.executable, "--port", "8091", "--log-level", "error", "--worker-threads", THREADS, model],
+        "uvicorn": [sys.executable, "-m", "uvicorn", "--app-dir", ROOT / "bench/ffi", "starlette_app:app", "--port", "8092", "--log-level", "warning"],
+    }
+    process = subprocess.Popen(list(map(str, commands[name])), stdout=subprocess.DEVNULL, env={**os.environ, "MODEL": str(model)})
+    for _ in range(600):
+        try:
+            if ask(name) == 200:
+                return process
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"{name} does not answer")
+
+
+def ask(name):
+    connection = http.client.HTTPConnection("127.0.0.1", PORTS[name], timeout=60)
+    connection.request("POST", "/age", BODY, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    response.read()
+    return response.status
+
+
+def times_over_http(name):
+    connection = http.client.HTTPConnection("127.0.0.1", PORTS[name], timeout=60)
+    taken = []
+    for _ in range(CALLS):
+        begin = time.perf_counter()
+        connection.request("POST", "/age", BODY, {"Content-Type": "application/json"})
+        connection.getresponse().read()
+        taken.append(time.perf_counter() - begin)
+    connection.close()
+    return taken
+
+
+LOOP = """
+import json, sys, time, transformers
+pipe = transformers.pipeline("text-classification", model=sys.argv[1], device="cpu")
+text = sys.argv[2]
+pipe(text)
+for line in sys.stdin:
+    taken = []
+    for _ in range(int(line)):
+        begin = time.perf_counter()
+        json.dumps(pipe(text))
+        taken.append(time.perf_counter() - begin)
+    print(json.dumps(taken), flush=True)
+"""
+
+
+def times_in_loop(loop):
+    loop.stdin.write(f"{CALLS}\n")
+    loop.stdin.flush()
+    return json.loads(loop.stdout.readline())
+
+
+def own_seconds():
+    """-> (seconds that requests took, seconds of them in Python, requests) by linnet's /metrics"""
+    connection = http.client.HTTPConnection("127.0.0.1", PORTS["linnet"])
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    names = ('linnet_request_duration_seconds_sum{path="/age"}', "linnet_python_duration_seconds_sum", 'linnet_request_duration_seconds_count{path="/age"}')
+    return [float(re.search("^" + re.escape(name) + r" (\S+)$", text, re.MULTILINE)[1]) for name in names]
+
+
+def requests_a_second(name, clients):
+    """-> successes a second"""
+    done = subprocess.run(
+        ["hey", "-n", str(max(CALLS, 6 * clients)), "-c", str(clients), "-m", "POST", "-H", "Content-Type: application/json",
+         "-d", BODY, f"http://127.0.0.1:{PORTS[name]}/age"], capture_output=True, text=True, check=True,
+    ).stdout
+    total = float(re.search(r"Total:\s+([0-9.]+) secs", done)[1])
+    good = sum(int(count) for count in re.findall(r"\[200\]\s+(\d+) responses", done))
+    return good / total
+
+
+def milliseconds(values):
+    return f"{statistics.median(values) * 1e3:.2f}"
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    model = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else make_model(ROOT / "build/bench/distilbert-shape")
+    servers = {name: start(name, model, build) for name in PORTS}
+    loop = subprocess.Popen([sys.executable, "-c", LOOP, model, TEXT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    alone = {"loop": [], "linnet": [], "uvicorn": []}
+    own = []
+    rates = {(name, clients): [] for clients in (1, 15, 50) for name in PORTS}
+    try:
+        for _ in range(ROUNDS):
+            alone["loop"].append(times_in_loop(loop))
+            for name in PORTS:
+                before = own_seconds()
+                alone[name].append(times_over_http(name))
+                if name == "linnet":
+                    whole, inside, count = (after - earlier for after, earlier in zip(own_seconds(), before))
+                    own.append((whole - inside) / count)
+            for name, clients in rates:
+                rates[name, clients].append(requests_a_second(name, clients))
+    finally:
+        loop.stdin.close()
+        for process in (*servers.values(), loop):
+            process.terminate()
+            process.wait()
+    print(f"{model.name}, {os.cpu_count()} cores, {THREADS} threads, load {os.getloadavg()[0]:.1f} at the end, transformers {transformers.__version__}, torch {torch.__version__}")
+    print("\none request at a time, median ms over all rounds (least of the rounds' medians):")
+    for name, rounds in alone.items():
+        every = [value for values in rounds for value in values]
+        print(f"  {name:8} {milliseconds(every)} ({min(map(statistics.median, rounds)) * 1e3:.2f})")
+    print(f"  linnet's own part (its request time less Python's, mean): {milliseconds(own)} ms")
+    print("\nsuccesses a second, median of the rounds:")
+    for clients in (1, 15, 50):
+        ours, theirs = (statistics.median(rates[name, clients]) for name in PORTS)
+        print(f"  c = {clients:2}  linnet {ours:7.1f}  uvicorn {theirs:7.1f}  ratio {ours / theirs:.2f}")
+
+
+if __name__ == "__main__":
+    main()
