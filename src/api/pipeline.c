@@ -12,10 +12,35 @@ static const char *const refused_parameters[] = {"batch_size", "num_workers"};
 /* With these a list of strings is one input. */
 static const char *const joining_parameters[] = {"is_split_into_words", "offset_mapping"};
 
+/* --auto-truncate, for requests that say nothing about it themselves. */
+static bool add_truncation(yyjson_val *parameters, struct call *call)
+{
+    static const char truncation[] = "\"truncation\":true}";
+    struct prepare_options *prepare = &call->prepare;
+    if (!prepare->truncate || call_model(call)->task != TASK_TEXT_CLASSIFICATION ||
+        yyjson_obj_get(parameters, "truncation") || yyjson_obj_get(parameters, "max_length"))
+        return true;
+    /* The text of an object, whose last byte is its closing brace. */
+    size_t kept = prepare->parameters ? prepare->parameters_length - 1 : 0;
+    char *text = arena_alloc(&call->arena, kept + sizeof truncation + 1);
+    if (!text)
+        return false;
+    if (kept > 0)
+        memcpy(text, prepare->parameters, kept);
+    else
+        text[kept++] = '{';
+    if (kept > 1)
+        text[kept++] = ',';
+    memcpy(text + kept, truncation, sizeof truncation);
+    prepare->parameters = text;
+    prepare->parameters_length = kept + sizeof truncation - 1;
+    return true;
+}
+
 static bool read_parameters(yyjson_val *parameters, struct call *call, struct error *err)
 {
     if (!parameters || yyjson_is_null(parameters))
-        return true;
+        return add_truncation(NULL, call) || error_set(err, ERR_NO_MEMORY, "no memory for the parameters");
     if (!yyjson_is_obj(parameters))
         return error_set(err, ERR_BAD_INPUT, "the field \"parameters\" is %s, want an object",
                          json_type_words(parameters));
@@ -26,7 +51,8 @@ static bool read_parameters(yyjson_val *parameters, struct call *call, struct er
                 "the parameter \"%s\" is not a request's to set; see serve --batch-size and --workers",
                 refused_parameters[i]);
     call->prepare.parameters = json_write(parameters, &call->arena, &call->prepare.parameters_length);
-    return call->prepare.parameters || error_set(err, ERR_NO_MEMORY, "no memory for the parameters");
+    return (call->prepare.parameters && add_truncation(parameters, call)) ||
+           error_set(err, ERR_NO_MEMORY, "no memory for the parameters");
 }
 
 /* A list whose elements are inputs of their own: all strings, or all objects. */

@@ -74,6 +74,15 @@ def test_an_answer_has_the_shape_that_the_pipeline_returns(serve, name, inputs, 
     assert server.ask(inputs, path="/age", **parameters).json == result
 
 
+def test_auto_truncate_asks_for_truncation_where_the_request_does_not_say(serve):
+    server = serve("--auto-truncate")
+    asked = [{**one("abc"), "truncation": True}]
+    assert server.ask("abc").json == asked
+    assert server.ask("abc", top_k=None).json == asked
+    assert server.ask("abc", truncation=False).json == [{**one("abc"), "truncation": False}]
+    assert server.ask("abc", max_length=5).json == [one("abc")]
+
+
 def test_predict_answers_in_its_own_form(serve):
     server = serve()
     row = [one("abc")]

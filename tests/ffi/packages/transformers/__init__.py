@@ -52,6 +52,8 @@ class Pipeline:
         if self.task == "feature-extraction":
             return Tensor([[[float(len(text))]]])
         row = {"label": text, "score": Tensor(len(text) / 64), "batch": count}
+        if "truncation" in parameters:
+            row["truncation"] = parameters["truncation"]
         many = self.task in ("token-classification", "fill-mask") or "top_k" in parameters
         return [row] if many else row
 
