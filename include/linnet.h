@@ -13,8 +13,11 @@
  * touched, nothing exits.
  *
  * Pointers are never NULL unless said.
+ *
  * Threads: any number of threads may use one model; calls that compute take turns. Each model has threads of
- * its own that share the work of one call. Link with liblinnet.a, -lm and -lpthread.
+ * its own that share the work of one call.
+ *
+ * Link with liblinnet.a, -lm and -lpthread.
  */
 #ifndef LINNET_H
 #define LINNET_H

@@ -59,8 +59,8 @@ struct dialect {
 
 extern const struct dialect hf_dialect, tei_dialect;
 
-/* Makes room for `count` texts; refuses more than the limit with ERR_TOO_MANY and none with ERR_EMPTY_INPUT.
- */
+/* Makes room for `count` texts; refuses more than the limit with ERR_TOO_MANY and none with
+ * ERR_EMPTY_INPUT. */
 bool call_set_count(struct call *call, size_t count, struct error *err);
 
 /* Copies a JSON string into text `index` (as its pair where `pair` says so); another type is ERR_BAD_INPUT
@@ -85,8 +85,8 @@ void pipeline_write(const struct call *call, struct buf *out);
 /* An empty call for an exchange, from the API's store of used ones. NULL: no memory. */
 struct call *call_new(struct api *api, struct http_exchange *x, const struct dialect *dialect);
 
-/* Reads the body and sends the call on its way: to a helper thread, the scheduler, or straight to its error.
- */
+/* Reads the body and sends the call on its way: to a helper thread, the scheduler, or straight to its
+ * error. */
 void call_start(struct call *call);
 
 /* Answers a call that its exchange's deadline has overtaken. */

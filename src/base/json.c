@@ -136,8 +136,8 @@ static bool find_duplicate_in(yyjson_val **keys, size_t count, yyjson_val **dupl
     return true;
 }
 
-/* The first key that an object below `value` has twice, in *duplicate; false when there is no memory to look.
- */
+/* The first key that an object below `value` has twice, in *duplicate; false when there is no memory to
+ * look. */
 static bool find_duplicate_key(yyjson_val *value, yyjson_val **duplicate, struct arena *arena)
 {
     size_t index, count;

@@ -1,6 +1,5 @@
 /* Counters and histograms that many threads add to and one renders. Lock-free; each number is exact, a set of
- * them is not a snapshot of one instant.
- */
+ * them is not a snapshot of one instant. */
 #ifndef LINNET_BASE_STATS_H
 #define LINNET_BASE_STATS_H
 

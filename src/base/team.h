@@ -17,8 +17,8 @@ struct team;
 /* Computes part `part` of `parts` of the work that `context` describes. */
 typedef void team_work(void *context, int part, int parts);
 
-/* Starts threads - 1 threads (threads >= 1). All signals are blocked in them. NULL: ERR_NO_MEMORY or ERR_IO.
- */
+/* Starts threads - 1 threads (threads >= 1). All signals are blocked in them. NULL: ERR_NO_MEMORY or
+ * ERR_IO. */
 struct team *team_start(int threads, struct error *err);
 
 /* Ends and joins the threads. NULL is fine. */
@@ -30,8 +30,8 @@ int team_threads(const struct team *team);
  * caller. */
 void team_run(struct team *team, team_work *work, void *context);
 
-/* The half-open range [*begin, *end) of `count` things that belongs to a part: as even as can be, in order.
- */
+/* The half-open range [*begin, *end) of `count` things that belongs to a part: as even as can be, in
+ * order. */
 void team_split(int count, int part, int parts, int *begin, int *end);
 
 #endif

@@ -149,8 +149,8 @@ struct lane {
     const struct engine *engine;
 };
 
-/* Turns one input into an item whose memory lies in `arena`; item->job is the caller's. Any thread.
- * False: ERR_TOO_LONG (with both counts), ERR_BAD_INPUT (no tokens, or a token that the model lacks),
+/* Turns one input into an item whose memory lies in `arena`; item->job is the caller's. Any thread. False:
+ * ERR_TOO_LONG (with both counts), ERR_BAD_INPUT (no tokens, or a token that the model lacks),
  * ERR_NO_MEMORY. */
 static inline bool engine_prepare(const struct engine *engine, const struct input *input,
                                   const struct prepare_options *options, struct arena *arena,

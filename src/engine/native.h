@@ -15,8 +15,8 @@ struct native_options {
 bool native_check(const struct native_options *options, struct error *err);
 
 /* Loads a model. `files` must outlive the engine. On failure NULL, with err->message beginning with the
- * model's name: ERR_BAD_MODEL, ERR_UNSUPPORTED_MODEL, ERR_USAGE (an unknown isa or precision), ERR_NO_MEMORY.
- */
+ * model's name: ERR_BAD_MODEL, ERR_UNSUPPORTED_MODEL, ERR_USAGE (an unknown isa or precision),
+ * ERR_NO_MEMORY. */
 struct engine *native_open(const struct model_files *files, const struct native_options *options,
                            struct error *err);
 

@@ -30,8 +30,8 @@ struct python_options {
 void python_options_default(struct python_options *options);
 
 /* Finds the interpreter, starts the workers and waits until all have loaded the model. The options' strings
- * must outlive the engine. NULL: ERR_WORKER, ERR_NOT_FOUND (each saying what to do), ERR_NO_MEMORY, ERR_IO.
- */
+ * must outlive the engine. NULL: ERR_WORKER, ERR_NOT_FOUND (each saying what to do), ERR_NO_MEMORY,
+ * ERR_IO. */
 struct engine *python_open(const struct python_options *options, struct error *err);
 
 #endif

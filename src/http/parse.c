@@ -21,8 +21,8 @@ bool parser_refuse(struct parser *parser, int status, const char *format, ...)
     return false;
 }
 
-/* --- What llhttp calls. A refusal made here stops it with an error of its own, which parser_feed() ignores.
- */
+/* --- What llhttp calls. A refusal made here stops it with an error of its own, which parser_feed()
+ * ignores. */
 
 static int append(struct parser *parser, const char *bytes, size_t length)
 {
@@ -226,8 +226,8 @@ static bool check_head_room(struct parser *parser)
     return parser_refuse(parser, 431, "the header is larger than %zu bytes", parser->limits->head_bytes);
 }
 
-/* Chunk extensions and trailers are read and dropped, however many bytes they are: bound them like the head.
- */
+/* Chunk extensions and trailers are read and dropped, however many bytes they are: bound them like the
+ * head. */
 static bool check_chunk_frames(struct parser *parser)
 {
     size_t frames = parser->body_wire_bytes - parser->body.length;

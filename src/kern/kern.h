@@ -6,10 +6,10 @@
  *
  * Rules of every kernel:
  * - Row-major float32 unless said; a "stride" counts elements from one row to the next. Any alignment and any
- * size >= 1; nothing is read or written outside the stated shapes.
+ *   size >= 1; nothing is read or written outside the stated shapes.
  * - Deterministic, and an output element depends only on its own inputs: how many rows, columns or items are
- * computed in one call, and by how many threads, never changes a bit of it. Sums over k go up with k into one
- * accumulator an output; sums along a row use a fixed order that depends on the row's length alone.
+ *   computed in one call, and by how many threads, never changes a bit of it. Sums over k go up with k into
+ *   one accumulator an output; sums along a row use a fixed order that depends on the row's length alone.
  * - NaN in, NaN out; infinities follow IEEE 754.
  * - No memory is allocated, no state is kept. Any thread.
  */

@@ -109,8 +109,8 @@ ALWAYS_INLINE vec vec_silu(vec x)
     return vec_gated(x, a, a);
 }
 
-/* e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero. From 2|x| = 20 on the quotient is 1.
- */
+/* e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero. From 2|x| = 20 on the quotient is
+ * 1. */
 ALWAYS_INLINE vec vec_tanh(vec x)
 {
     vec n, one = vec_set1(1.0f);

@@ -35,8 +35,8 @@ bool pass_init(struct pass *pass, struct arena *arena, struct error *err);
  * only what these rows need is computed. */
 void encoder_first_tokens(struct pass *pass);
 
-/* y[m][n] = activation(x w^T + bias) + residual (or NULL), shared out over the team. All rows are contiguous.
- */
+/* y[m][n] = activation(x w^T + bias) + residual (or NULL), shared out over the team. All rows are
+ * contiguous. */
 void encoder_linear(struct pass *pass, float *y, const float *x, int m, const struct linear *linear,
                     enum activation activation, const float *residual);
 

@@ -127,8 +127,8 @@ static bool admits(const struct queue *queue, size_t cost)
     return queue->state.jobs < queue->max_jobs && queue->charged + charge(queue, cost) <= queue->max_cost;
 }
 
-/* admits(), after letting go of jobs that nobody waits for where they are in the way. They are left in *dead.
- */
+/* admits(), after letting go of jobs that nobody waits for where they are in the way. They are left in
+ * *dead. */
 static bool make_room(struct queue *queue, size_t cost, struct job **dead)
 {
     *dead = admits(queue, cost) ? NULL : unlink_dead(queue, clock_ns());

@@ -6,6 +6,7 @@
  * there.
  *
  * Threads: push from any thread; take from lanes; close once. All three may run at the same time.
+ *
  * Ownership: the queue only links a job, and has unlinked it before the last of its items is returned or
  * dropped.
  */
@@ -45,8 +46,8 @@ struct queue_state {
 };
 struct queue_state queue_state(struct queue *queue);
 
-/* Counts `count` items of a job as finished; the last one calls job->done(), after which the job may be gone.
- */
+/* Counts `count` items of a job as finished; the last one calls job->done(), after which the job may be
+ * gone. */
 void job_complete(struct job *job, size_t count);
 
 #endif

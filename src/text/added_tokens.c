@@ -145,8 +145,7 @@ static const char *skip_space_right(const char *at, const char *end)
 }
 
 /* The next match at or after splitter->at that its flags allow: returns its token, or -1, and the text it
- * takes in
- * [*start, *stop). A match that single_word forbids still hides what it overlaps. */
+ * takes in [*start, *stop). A match that single_word forbids still hides what it overlaps. */
 static int32_t find_match(struct splitter *splitter, const char **start, const char **stop)
 {
     while (splitter->at < splitter->end) {

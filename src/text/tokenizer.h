@@ -72,8 +72,8 @@ const char *tokenizer_token(const struct tokenizer *tokenizer, int32_t id);
  * UTF-8 and may hold NUL.
  *
  * The result lives in `arena`, as does scratch memory: 6 to 9 bytes a byte of ordinary text, 33 where every
- * byte is a token. On failure false: ERR_BAD_INPUT where the truncation cannot be met (max_tokens below
- * the count of special tokens, or only_first or only_second with a sequence too short to cut), ERR_NO_MEMORY.
+ * byte is a token. On failure false: ERR_BAD_INPUT where the truncation cannot be met (max_tokens below the
+ * count of special tokens, or only_first or only_second with a sequence too short to cut), ERR_NO_MEMORY.
  */
 bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t text_length,
                       const char *pair, size_t pair_length, const struct encode_options *options,

@@ -7,8 +7,8 @@
 
 static const char FILE_NAME[] = "tokenizer_config.json";
 
-/* transformers 5.24: AutoTokenizer makes a BertTokenizer of each of these, with or without "Fast" behind it.
- */
+/* transformers 5.24: AutoTokenizer makes a BertTokenizer of each of these, with or without "Fast" behind
+ * it. */
 static const char *const BERT_CLASSES[] = {"BertTokenizer",       "DistilBertTokenizer", "ElectraTokenizer",
                                            "MobileBertTokenizer", "LayoutLMTokenizer",   "LxmertTokenizer",
                                            "SqueezeBertTokenizer"};

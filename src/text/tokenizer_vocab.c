@@ -32,8 +32,8 @@ static size_t trim_end(const char *text, size_t length)
     return (size_t)(end - text);
 }
 
-/* One token a line, its id the line's number from 0; of a token that stands there twice the last line counts.
- */
+/* One token a line, its id the line's number from 0; of a token that stands there twice the last line
+ * counts. */
 static bool read_lines(struct tokenizer *tokenizer, struct blob vocab, struct error *err)
 {
     const char *at = (const char *)vocab.bytes, *end = at + vocab.size;

@@ -1,5 +1,6 @@
-/* Opens each model directory named on the command line with the native engine, in one process, and prints one line a
- * model: the error kind's name ("none" for a model that opened), a tab, the message. test_bad_models.py reads it. */
+/* Opens each model directory named on the command line with the native engine, in one process, and prints one
+ * line a model: the error kind's name ("none" for a model that opened), a tab, the message.
+ * test_bad_models.py reads it. */
 #include <stdio.h>
 
 #include "engine/native.h"

@@ -1,6 +1,5 @@
 /* Speed: medians over rounds in which all cases take turns, so that a drift of the machine meets them alike,
- * in the thread's own processor time.
- */
+ * in the thread's own processor time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -113,8 +113,8 @@ void random_seed(uint64_t seed)
     random_state = seed;
 }
 
-/* The 64-bit linear congruential generator with Knuth's multiplier (MMIX); the upper bits are the good ones.
- */
+/* The 64-bit linear congruential generator with Knuth's multiplier (MMIX); the upper bits are the good
+ * ones. */
 float random_float(void)
 {
     random_state = random_state * 6364136223846793005u + 1442695040888963407u;

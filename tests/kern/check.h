@@ -26,8 +26,8 @@ static inline int entries(int count, int few)
     return check_quick ? few : count;
 }
 
-/* A check runs one property over all shapes, calls check_fail() for each shape that breaks it, and returns.
- */
+/* A check runs one property over all shapes, calls check_fail() for each shape that breaks it, and
+ * returns. */
 void check_begin(const char *kernel, const struct path *path, const char *sentence);
 void check_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void check_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* shown beside the verdict */

@@ -1,7 +1,6 @@
 /* Encodes the lines of a file PASSES times for each byte on stdin, and prints the nanoseconds that a pass
  * took and its tokens. bench/tokenizer/compare.py runs it. Usage: bench_encode TOKENIZER_JSON TEXT_FILE
- * PASSES
- */
+ * PASSES */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
