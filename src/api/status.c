@@ -38,15 +38,6 @@ void page_live(struct api *api, struct http_exchange *x)
     answer_state(x, 200, "live");
 }
 
-static void put_string_field(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, "\"%s\":", name);
-    if (value)
-        json_put_string(out, value, strlen(value));
-    else
-        buf_puts(out, "null");
-}
-
 static void put_labels(struct buf *out, const struct model_desc *desc)
 {
     buf_puts(out, "\"model_type\":{\"classifier\":{\"id2label\":{");
@@ -69,24 +60,16 @@ static void put_own(struct buf *out, struct api *api, const struct model_desc *d
 {
     const struct sched_options *sched = sched_options(api->sched);
     buf_puts(out, "\"linnet\":{");
-    put_string_field(out, "task", desc->task_name);
-    buf_putc(out, ',');
-    put_string_field(out, "engine", desc->engine);
-    buf_putc(out, ',');
-    put_string_field(out, "architecture", desc->architecture);
-    buf_putc(out, ',');
-    put_string_field(out, "problem_type", problem_type_name(desc->problem_type));
-    buf_putc(out, ',');
-    put_string_field(out, "precision", desc->precision);
-    buf_putc(out, ',');
-    put_string_field(out, "stored", desc->stored);
-    buf_putc(out, ',');
-    put_string_field(out, "isa", desc->isa);
-    if (engine_workers(sched_engine(api->sched))) {
-        buf_putc(out, ',');
-        put_string_field(out, "python", engine_workers(sched_engine(api->sched))->host);
-    }
-    buf_printf(out, ",\"parameters\":%llu,\"lanes\":%d,\"threads_per_lane\":%d,\"tokens_per_second\":%.0f}",
+    json_put_field(out, "task", desc->task_name);
+    json_put_field(out, "engine", desc->engine);
+    json_put_field(out, "architecture", desc->architecture);
+    json_put_field(out, "problem_type", problem_type_name(desc->problem_type));
+    json_put_field(out, "precision", desc->precision);
+    json_put_field(out, "stored", desc->stored);
+    json_put_field(out, "isa", desc->isa);
+    if (engine_workers(sched_engine(api->sched)))
+        json_put_field(out, "python", engine_workers(sched_engine(api->sched))->host);
+    buf_printf(out, "\"parameters\":%llu,\"lanes\":%d,\"threads_per_lane\":%d,\"tokens_per_second\":%.0f}",
                (unsigned long long)desc->parameters, sched->lanes, sched->threads_per_lane,
                sched_rate(api->sched));
 }
@@ -103,19 +86,19 @@ void page_info(struct api *api, struct http_exchange *x)
     const struct sched_options *sched = sched_options(api->sched);
     buf_init(&body);
     buf_putc(&body, '{');
-    put_string_field(&body, "model_id", desc->name);
-    buf_puts(&body, ",\"model_sha\":null,");
-    put_string_field(&body, "model_dtype", desc->result == RESULT_JSON ? desc->precision : "float32");
-    buf_putc(&body, ',');
+    json_put_field(&body, "model_id", desc->name);
+    json_put_field(&body, "model_sha", NULL);
+    json_put_field(&body, "model_dtype", desc->result == RESULT_JSON ? desc->precision : "float32");
     put_labels(&body, desc);
     buf_printf(&body,
-               ",\"max_concurrent_requests\":%zu,\"max_input_length\":%d,\"max_batch_tokens\":%zu,\"max_"
-               "batch_requests\":null,"
-               "\"max_client_batch_size\":%zu,\"auto_truncate\":%s,\"tokenization_workers\":1,",
+               ",\"max_concurrent_requests\":%zu,\"max_input_length\":%d,\"max_batch_tokens\":%zu,"
+               "\"max_batch_requests\":null,\"max_client_batch_size\":%zu,\"auto_truncate\":%s,"
+               "\"tokenization_workers\":1,",
                sched->queue_jobs, desc->max_tokens, sched->batch_tokens, api->options.max_texts,
                api->options.auto_truncate ? "true" : "false");
-    put_string_field(&body, "version", api->options.version);
-    buf_puts(&body, ",\"sha\":null,\"docker_label\":null,");
+    json_put_field(&body, "version", api->options.version);
+    json_put_field(&body, "sha", NULL);
+    json_put_field(&body, "docker_label", NULL);
     put_own(&body, api, desc);
     buf_putc(&body, '}');
     answer_json(x, 200, &body);

@@ -246,6 +246,16 @@ void json_put_string(struct buf *out, const char *text, size_t length)
     buf_putc(out, '"');
 }
 
+void json_put_field(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, "\"%s\":", name);
+    if (value)
+        json_put_string(out, value, strlen(value));
+    else
+        buf_puts(out, "null");
+    buf_putc(out, ',');
+}
+
 void json_put_float(struct buf *out, float value)
 {
     if (!isfinite(value)) {

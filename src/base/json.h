@@ -27,6 +27,9 @@ char *json_write(yyjson_val *value, struct arena *arena, size_t *length);
 /* A quoted string. Control characters, quotes and backslashes are escaped; invalid UTF-8 becomes U+FFFD. */
 void json_put_string(struct buf *out, const char *text, size_t length);
 
+/* "name":"value", - null where value is NULL - with a comma behind it. */
+void json_put_field(struct buf *out, const char *name, const char *value);
+
 /* The shortest decimal text that reads back to the same float; NaN and infinities, which JSON lacks, become
  * null. */
 void json_put_float(struct buf *out, float value);

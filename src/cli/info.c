@@ -50,30 +50,20 @@ static void put_text(struct buf *out, const struct model_desc *desc, int threads
     buf_printf(out, ")\nthreads       %d\n", threads);
 }
 
-static void put_field(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, "\"%s\":", name);
-    if (value)
-        json_put_string(out, value, strlen(value));
-    else
-        buf_puts(out, "null");
-    buf_putc(out, ',');
-}
-
 static void put_json(struct buf *out, const struct model_desc *desc, int threads)
 {
     buf_putc(out, '{');
-    put_field(out, "model", desc->name);
-    put_field(out, "architecture", desc->architecture);
-    put_field(out, "model_type", desc->model_type);
-    put_field(out, "activation", desc->activation);
-    put_field(out, "task", desc->task_name);
-    put_field(out, "problem_type", problem_type_name(desc->problem_type));
-    put_field(out, "function_to_apply", function_name(desc));
-    put_field(out, "stored", desc->stored);
-    put_field(out, "precision", desc->precision);
-    put_field(out, "isa", desc->isa);
-    put_field(out, "processor", host_cpu_name());
+    json_put_field(out, "model", desc->name);
+    json_put_field(out, "architecture", desc->architecture);
+    json_put_field(out, "model_type", desc->model_type);
+    json_put_field(out, "activation", desc->activation);
+    json_put_field(out, "task", desc->task_name);
+    json_put_field(out, "problem_type", problem_type_name(desc->problem_type));
+    json_put_field(out, "function_to_apply", function_name(desc));
+    json_put_field(out, "stored", desc->stored);
+    json_put_field(out, "precision", desc->precision);
+    json_put_field(out, "isa", desc->isa);
+    json_put_field(out, "processor", host_cpu_name());
     buf_puts(out, "\"labels\":[");
     for (int i = 0; i < desc->label_count; i++) {
         if (i)

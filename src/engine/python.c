@@ -370,27 +370,17 @@ static const struct engine_operations operations = {
     .workers = workers,
 };
 
-static void put_option(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, "\"%s\":", name);
-    if (value)
-        json_put_string(out, value, strlen(value));
-    else
-        buf_puts(out, "null");
-    buf_putc(out, ',');
-}
-
 static bool write_load(struct python *python, struct error *err)
 {
     const struct python_options *options = &python->options;
     struct buf out;
     buf_init(&out);
     buf_putc(&out, '{');
-    put_option(&out, "model", options->model);
-    put_option(&out, "task", options->task);
-    put_option(&out, "device", options->device);
-    put_option(&out, "dtype", options->dtype);
-    put_option(&out, "script", options->worker_script);
+    json_put_field(&out, "model", options->model);
+    json_put_field(&out, "task", options->task);
+    json_put_field(&out, "device", options->device);
+    json_put_field(&out, "dtype", options->dtype);
+    json_put_field(&out, "script", options->worker_script);
     buf_printf(&out, "\"trust_remote_code\":%s,\"threads\":%d}",
                options->trust_remote_code ? "true" : "false", options->worker_threads);
     python->pool.load = buf_ok(&out) ? arena_strndup(&python->arena, out.bytes, out.length) : NULL;
