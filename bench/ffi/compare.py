@@ -1,13 +1,17 @@
-"""What linnet costs and brings around a pipeline: against the same pipeline in a Python loop, and behind uvicorn and starlette.
+"""What linnet costs and brings around a pipeline: against the same pipeline in a Python loop, behind uvicorn and starlette,
+and behind actix-web and PyO3.
 
-    ~/.cache/linnet/torch-venv/bin/python bench/ffi/compare.py build/release [MODEL]
+    ~/.cache/linnet/torch-venv/bin/python bench/ffi/compare.py build/release [MODEL] [--rust PROGRAM]
 
 Wants hey, and a Python with transformers, torch, starlette and uvicorn. Without MODEL, a model of DistilBERT-base's shape with
-random weights is made in build/bench. Prints two tables; rounds are interleaved, and the machine's load is printed beside them.
-All three compute with one thread (OMP_NUM_THREADS; set it to say otherwise): torch's threads wait for each other at barriers,
+random weights is made in build/bench. PROGRAM is bench/peers/rust, built for this Python; without it, that contestant is left out.
+Prints two tables; rounds are interleaved, and the machine's load is printed beside them. The servers must give equal answers.
+All compute with one thread (OMP_NUM_THREADS; set it to say otherwise): torch's threads wait for each other at barriers,
 and where anything else wants a core, more than one measures the neighbour.
 """
 
+import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -16,6 +20,7 @@ import re
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 
 import torch
@@ -26,7 +31,8 @@ TEXT = "I love you. I like you. I am your friend."
 BODY = json.dumps({"inputs": TEXT})
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 CALLS = 60  # of the loop, and requests at c = 1, a round
-PORTS = {"linnet": 8091, "uvicorn": 8092}
+PORTS = {"linnet": 8091, "uvicorn": 8092, "rust": 8093}
+TOLERANCE = 1e-6  # of a score; the same pipeline on the same machine
 
 
 THREADS = os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -42,28 +48,51 @@ def make_model(directory):
     return directory
 
 
-def start(name, model, build):
+def rust_environment():
+    """What lets a program that embeds Python find this one: its library, and the virtual environment's packages."""
+    return {"LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR"), "PYTHONHOME": sys.base_prefix, "PYTHONPATH": sysconfig.get_path("purelib")}
+
+
+def start(name, model, options):
     commands = {
-        "linnet": [build / "linnet", "serve", "--engine", "python", "--python", sys.executable, "--port", "8091", "--log-level", "error", "--worker-threads", THREADS, model],
+        "linnet": [options.build / "linnet", "serve", "--engine", "python", "--python", sys.executable, "--port", "8091", "--log-level", "error", "--worker-threads", THREADS, model],
         "uvicorn": [sys.executable, "-m", "uvicorn", "--app-dir", ROOT / "bench/ffi", "starlette_app:app", "--port", "8092", "--log-level", "warning"],
+        "rust": [options.rust, "--model", model, "--port", "8093", "--threads", THREADS],
     }
-    process = subprocess.Popen(list(map(str, commands[name])), stdout=subprocess.DEVNULL, env={**os.environ, "MODEL": str(model)})
+    environment = {**os.environ, "MODEL": str(model), **(rust_environment() if name == "rust" else {})}
+    return subprocess.Popen(list(map(str, commands[name])), stdout=subprocess.DEVNULL, env=environment)
+
+
+def first_answer(name):
     for _ in range(600):
         try:
-            if ask(name) == 200:
-                return process
+            status, answer = ask(name)
+            if status == 200:
+                return answer
         except OSError:
             pass
         time.sleep(0.1)
     raise SystemExit(f"{name} does not answer")
 
 
+def check_same_answers(answers):
+    reference = answers["uvicorn"]
+    for name, answer in answers.items():
+        same = len(answer) == len(reference) and all(
+            ours["label"] == theirs["label"] and abs(ours["score"] - theirs["score"]) <= TOLERANCE
+            for ours, theirs in zip(answer, reference)
+        )
+        if not same:
+            raise SystemExit(f"{name} answers {answer}, uvicorn {reference}")
+
+
 def ask(name):
+    """-> status, answer (None unless the status is 200)"""
     connection = http.client.HTTPConnection("127.0.0.1", PORTS[name], timeout=60)
     connection.request("POST", "/age", BODY, {"Content-Type": "application/json"})
     response = connection.getresponse()
-    response.read()
-    return response.status
+    body = response.read()
+    return response.status, json.loads(body) if response.status == 200 else None
 
 
 def times_over_http(name):
@@ -124,18 +153,31 @@ def milliseconds(values):
     return f"{statistics.median(values) * 1e3:.2f}"
 
 
+def stop(process):
+    process.terminate()
+    process.wait()
+
+
 def main():
-    build = pathlib.Path(sys.argv[1]).resolve()
-    model = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else make_model(ROOT / "build/bench/distilbert-shape")
-    servers = {name: start(name, model, build) for name in PORTS}
-    loop = subprocess.Popen([sys.executable, "-c", LOOP, model, TEXT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    alone = {"loop": [], "linnet": [], "uvicorn": []}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("model", nargs="?", type=pathlib.Path)
+    parser.add_argument("--rust", type=lambda path: pathlib.Path(path).resolve())
+    options = parser.parse_args()
+    model = options.model or make_model(ROOT / "build/bench/distilbert-shape")
+    names = [name for name in PORTS if name != "rust" or options.rust]
+    alone = {name: [] for name in ("loop", *names)}
     own = []
-    rates = {(name, clients): [] for clients in (1, 15, 50) for name in PORTS}
-    try:
+    rates = {(name, clients): [] for clients in (1, 15, 50) for name in names}
+    with contextlib.ExitStack() as running:
+        for name in names:
+            running.callback(stop, start(name, model, options))
+        check_same_answers({name: first_answer(name) for name in names})
+        loop = subprocess.Popen([sys.executable, "-c", LOOP, model, TEXT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        running.callback(stop, loop)
         for _ in range(ROUNDS):
             alone["loop"].append(times_in_loop(loop))
-            for name in PORTS:
+            for name in names:
                 before = own_seconds()
                 alone[name].append(times_over_http(name))
                 if name == "linnet":
@@ -143,21 +185,17 @@ def main():
                     own.append((whole - inside) / count)
             for name, clients in rates:
                 rates[name, clients].append(requests_a_second(name, clients))
-    finally:
-        loop.stdin.close()
-        for process in (*servers.values(), loop):
-            process.terminate()
-            process.wait()
     print(f"{model.name}, {os.cpu_count()} cores, {THREADS} threads, load {os.getloadavg()[0]:.1f} at the end, transformers {transformers.__version__}, torch {torch.__version__}")
     print("\none request at a time, median ms over all rounds (least of the rounds' medians):")
     for name, rounds in alone.items():
         every = [value for values in rounds for value in values]
         print(f"  {name:8} {milliseconds(every)} ({min(map(statistics.median, rounds)) * 1e3:.2f})")
     print(f"  linnet's own part (its request time less Python's, mean): {milliseconds(own)} ms")
-    print("\nsuccesses a second, median of the rounds:")
+    print("\nsuccesses a second, median of the rounds, and linnet's as a multiple:")
     for clients in (1, 15, 50):
-        ours, theirs = (statistics.median(rates[name, clients]) for name in PORTS)
-        print(f"  c = {clients:2}  linnet {ours:7.1f}  uvicorn {theirs:7.1f}  ratio {ours / theirs:.2f}")
+        rate = {name: statistics.median(rates[name, clients]) for name in names}
+        peers = "".join(f"  {name} {rate[name]:7.1f} ({rate['linnet'] / rate[name]:.2f})" for name in names[1:])
+        print(f"  c = {clients:2}  linnet {rate['linnet']:7.1f}{peers}")
 
 
 if __name__ == "__main__":
