@@ -304,7 +304,7 @@ static bool set_option(struct http_options *options, const char *name, const cha
 {
     const struct {
         const char *name;
-        unsigned *value;
+        int *value;
     } times[] = {
         {"--header-ms", &options->header_ms},   {"--body-ms", &options->body_ms},
         {"--request-ms", &options->request_ms}, {"--write-ms", &options->write_ms},
@@ -312,7 +312,7 @@ static bool set_option(struct http_options *options, const char *name, const cha
     };
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (strcmp(name, times[i].name) == 0) {
-            *times[i].value = (unsigned)strtoul(value, NULL, 10);
+            *times[i].value = atoi(value);
             return true;
         }
     }
