@@ -9,6 +9,8 @@ import pytest
 
 from ffi_server import HERE, ROOT
 
+pytestmark = pytest.mark.heavy
+
 TEXTS = ["i love you", "i hate the war .", "my friend lives in berlin , a good example", "peace", "naïve \U0001f600 zebra", ""]
 PAIRS = [{"text": "i love you", "text_pair": "you are my friend"}, {"text": "paris", "text_pair": ""}]
 MASKED = ["i [MASK] you .", "the [MASK] is [MASK] .", "[MASK]"]
