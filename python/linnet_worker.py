@@ -108,18 +108,22 @@ def answer(value):
     except ValueError as error:
         if _has_not_finite(value):
             return NOT_FINITE, b"the result is NaN or infinite"
-        return failure(error)
+        return raised(error)
     except Exception as error:
-        return failure(error)
+        return raised(error)
     return ANSWERED, encoded
 
 
-def failure(error):
-    """-> (status, bytes) of an item whose computation raised: the traceback goes to the log only"""
+def raised(error, status=RAISED):
+    """-> (status, bytes) of an item: the traceback goes to the log only"""
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
-    status = BAD_INPUT if isinstance(error, (TypeError, ValueError)) else RAISED
     return status, one_line(error).encode(errors="replace")
+
+
+def failure(error):
+    """The same of one whose computation raised: a wrong type or value is taken for the input's."""
+    return raised(error, BAD_INPUT if isinstance(error, (TypeError, ValueError)) else RAISED)
 
 
 def one_line(error):
@@ -287,10 +291,15 @@ def _import_transformers():
     return transformers, torch
 
 
+def _revision(options):
+    return {"revision": options["revision"]} if options["revision"] else {}
+
+
 def _task_of(transformers, options):
     config = _checked(
         options["model"],
-        lambda: transformers.AutoConfig.from_pretrained(options["model"], trust_remote_code=options["trust_remote_code"]),
+        lambda: transformers.AutoConfig.from_pretrained(
+            options["model"], trust_remote_code=options["trust_remote_code"], **_revision(options)),
     )
     architectures = getattr(config, "architectures", None) or []
     for task, head in HEADS.items():
@@ -335,7 +344,8 @@ def _checked(model, load):
 
 
 def _open_pipeline(transformers, torch, task, options):
-    arguments = {"model": options["model"], "device": options["device"], "trust_remote_code": options["trust_remote_code"]}
+    arguments = {"model": options["model"], "device": options["device"], "trust_remote_code": options["trust_remote_code"],
+                 **_revision(options)}
     if options["dtype"]:
         dtype = "auto" if options["dtype"] == "auto" else getattr(torch, options["dtype"], None)
         if dtype != "auto" and not isinstance(dtype, torch.dtype):

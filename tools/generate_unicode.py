@@ -7,11 +7,12 @@ of the package for each code point. Needs the package (tests/requirements.txt).
 Usage: python tools/generate_unicode.py > src/text/unicode_tables.c
 """
 
+import struct
 import sys
 import unicodedata
 
 import tokenizers
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 CODE_POINTS = [cp for cp in range(0x110000) if not 0xD800 <= cp <= 0xDFFF]
 HANGUL = range(0xAC00, 0xD7A4)
@@ -20,6 +21,13 @@ BLOCK = 128  # UNICODE_BLOCK in unicode.h
 # The bits of enum unicode_flag in unicode.h; the combining class stands above them.
 REMOVED, SPACE, CHINESE, MARK, WHITESPACE, PUNCTUATION, WORD = (1 << bit for bit in range(7))
 CLASS_SHIFT = 8
+
+# The bits of enum unicode_kind in unicode.h; the grapheme class stands between them.
+LETTER, NUMBER, REGEX_SPACE, DECIMAL, NUMERIC, COMBINING, NFC_STABLE, NFKC_STABLE = (1 << bit for bit in range(8))
+PICTOGRAPHIC, CONSONANT, LINKER, CONJUNCT_EXTEND = (1 << bit for bit in range(12, 16))
+GRAPHEME_SHIFT = 8
+CONTROL, EXTEND, SPACING, PREPEND, HANGUL_L, HANGUL_V, HANGUL_T, HANGUL_LV, HANGUL_LVT = range(1, 10)
+ACUTE, ZWJ = "\u0301", "\u200d"
 
 
 def bert(**options):
@@ -70,6 +78,126 @@ def word_flags(flags):
             assert swallowed == bool(flags[cp] & WHITESPACE), hex(cp)
         if char in "ab" or before:
             flags[cp] |= WORD
+
+
+def kind_flags(kinds):
+    def splits(pattern):
+        split = pre_tokenizers.Split(Regex(pattern), "isolated").pre_tokenize_str
+        return lambda char: len(split(char + "!")) == 2
+
+    letter, number, space, decimal = (splits(pattern) for pattern in (r"\p{L}", r"\p{N}", r"\s", r"\d"))
+    digits = pre_tokenizers.Digits(individual_digits=True).pre_tokenize_str
+    strip = normalizers.StripAccents().normalize_str
+    for cp in CODE_POINTS:
+        char = chr(cp)
+        kinds[cp] |= (LETTER * letter(char) | NUMBER * number(char) | REGEX_SPACE * space(char)
+                      | DECIMAL * decimal(char) | NUMERIC * (len(digits(char + "!")) == 2)
+                      | COMBINING * (strip(char) == ""))
+
+
+def check_same_tables(flags, lowered):
+    """Components that share a table with BERT's."""
+    punctuation, words = pre_tokenizers.Punctuation().pre_tokenize_str, pre_tokenizers.WhitespaceSplit().pre_tokenize_str
+    lower, strip = normalizers.Lowercase().normalize_str, normalizers.Strip().normalize_str
+    word = pre_tokenizers.Whitespace().pre_tokenize_str
+    for cp in CODE_POINTS:
+        char = chr(cp)
+        assert (len(punctuation(f"x{char}")) == 2) == bool(flags[cp] & PUNCTUATION), hex(cp)
+        assert (len(words(f"x{char}x")) == 2) == bool(flags[cp] & WHITESPACE), hex(cp)
+        assert (strip(char) == "") == bool(flags[cp] & WHITESPACE), hex(cp)
+        assert [ord(part) for part in lower(char)] == lowered.get(cp, [cp]), hex(cp)
+        assert (len(word(f"x{char}x")) == 1) == bool(flags[cp] & WORD), hex(cp)
+
+
+def charsmap(key):
+    """A sentencepiece charsmap that maps the one string `key` to "X": a darts-clone double array with 256 units a byte
+    of it."""
+    units, at = [0] * 256 * (len(key.encode()) + 2), 0
+    for number, byte in enumerate([*key.encode(), None]):
+        offset = at ^ 256 * (number + 1)
+        units[at] |= offset << 10
+        at ^= offset
+        if byte is None:
+            units[at] = 0  # the value: where "X" begins
+        else:
+            at ^= byte
+            units[at] = byte | (number + 1 == len(key.encode())) << 8
+    trie = struct.pack(f"<{len(units)}I", *units)
+    return normalizers.Precompiled(struct.pack("<I", len(trie)) + trie + b"X\0").normalize_str
+
+
+def grapheme_flags(kinds):
+    """Grapheme clusters (UAX 29), asked for through Precompiled, the only component that sees them: it looks up a
+    cluster of less than 6 bytes by its first match and drops the rest of it. So a mark behind `key` is dropped where the
+    cluster begins with the key, and stays where the key was joined to what stands before it."""
+    def joins(key, text=None):
+        text = key + ACUTE if text is None else text
+        normalize = charsmap(key)
+        return lambda before: normalize(before + text).endswith(ACUTE)
+
+    joins_a, joins_l, joins_v, joins_t = joins("a"), joins("\u1100"), joins("\u1161"), joins("\u11a8")
+    joins_pictograph, joins_consonant = joins("\u263a"), joins("\u0958")
+    joins_copyright = joins("\u00a9")
+    extends, control = charsmap("a"), charsmap(ACUTE)
+    after = {(True, True, False): HANGUL_L, (False, True, True): HANGUL_V, (False, False, True): HANGUL_T}
+    for cp in CODE_POINTS:
+        char, grapheme = chr(cp), 0
+        hangul = (joins_l(char), joins_v(char), joins_t(char))
+        if extends("a" + char) == "X":
+            spacing = not joins_pictograph("\u00a9" + char + ZWJ)
+            grapheme = SPACING if spacing else EXTEND
+            kinds[cp] |= LINKER * joins_consonant("\u0915" + char)
+            kinds[cp] |= CONJUNCT_EXTEND * joins_consonant("\u0915" + char + "\u094d")
+            assert hangul == (False, False, False), hex(cp)
+        elif cp != ord(ACUTE) and control(char + 2 * ACUTE) == char + "X":
+            grapheme = CONTROL
+        elif joins_a(char):
+            grapheme = PREPEND
+        elif cp in HANGUL:
+            assert hangul == ((False, False, True) if (cp - 0xAC00) % 28 else (False, True, True)), hex(cp)
+            grapheme = HANGUL_LVT if (cp - 0xAC00) % 28 else HANGUL_LV
+        elif any(hangul):
+            grapheme = after[hangul]
+        if grapheme == 0 and cp > 0x7F:
+            kinds[cp] |= PICTOGRAPHIC * joins_copyright(char + ZWJ)
+            if cp < 0x10000:
+                kinds[cp] |= CONSONANT * joins(char)("\u0915\u094d")
+            else:
+                kinds[cp] |= CONSONANT * joins_consonant(char + "\u094d")
+        kinds[cp] |= grapheme << GRAPHEME_SHIFT
+
+
+def compatibility_decompositions(decomposed):
+    """Only those that NFD does not have."""
+    nfkd = normalizers.NFKD().normalize_str
+    found = {}
+    for cp in CODE_POINTS:
+        to = [ord(char) for char in nfkd(chr(cp))]
+        if cp not in HANGUL and to != decomposed.get(cp, [cp]):
+            found[cp] = to
+    return found
+
+
+def compositions(decomposed):
+    """{first: [(second, composite), ...]}"""
+    nfc, pairs = normalizers.NFC().normalize_str, {}
+    for cp, to in decomposed.items():
+        if nfc("".join(map(chr, to))) != chr(cp):
+            continue
+        first = nfc("".join(map(chr, to[:-1])))
+        assert len(first) == 1 and len(to) > 1, hex(cp)
+        pairs.setdefault(ord(first), []).append((to[-1], cp))
+    return pairs
+
+
+def stable_flags(kinds, ranks, composed):
+    """Characters that NFC or NFKC leave as they are where the next one is such a character too."""
+    seconds = {second for pairs in composed.values() for second, _ in pairs}
+    seconds.update(range(0x1161, 0x1176), range(0x11A8, 0x11C3))  # The Unicode Standard, 3.12
+    for flag, normalize in ((NFC_STABLE, normalizers.NFC().normalize_str), (NFKC_STABLE, normalizers.NFKC().normalize_str)):
+        for cp in CODE_POINTS:
+            if not ranks.get(cp) and cp not in seconds and normalize(chr(cp)) == chr(cp):
+                kinds[cp] |= flag
 
 
 def decompositions():
@@ -176,12 +304,17 @@ def write_array(out, kind, name, values):
 
 
 def main():
-    flags = [0] * 0x110000
+    flags, kinds = [0] * 0x110000, [0] * 0x110000
     clean_flags(flags)
     word_flags(flags)
     decomposed, lowered = decompositions(), lower_cases()
     ranks = combining_classes(decomposed)
     check_assumptions(flags, ranks, decomposed, lowered)
+    check_same_tables(flags, lowered)
+    kind_flags(kinds)
+    grapheme_flags(kinds)
+    compatible, composed = compatibility_decompositions(decomposed), compositions(decomposed)
+    stable_flags(kinds, ranks, composed)
     for cp, rank in ranks.items():
         flags[cp] |= rank << CLASS_SHIFT
     # A lone surrogate is no character; the decoder never yields one.
@@ -190,13 +323,19 @@ def main():
     out.write('/* clang-format off */\n#include "text/unicode.h"\n\n')
     decompose_offsets, decompose_pool = pooled(decomposed)
     lower_offsets, lower_pool = pooled(lowered)
-    for name, values in (("properties", flags), ("decomposition", decompose_offsets), ("lower", lower_offsets)):
+    compatible_offsets, compatible_pool = pooled(compatible)
+    composed_offsets, composed_pool = pooled({cp: [part for pair in pairs for part in pair]
+                                              for cp, pairs in composed.items()})
+    for name, values in (("properties", flags), ("decomposition", decompose_offsets), ("lower", lower_offsets),
+                         ("kinds", kinds), ("compatibility", compatible_offsets), ("composition", composed_offsets)):
         first, second = two_stage(values)
         assert len(second) // BLOCK <= 0x10000
         write_array(out, "uint16_t", f"unicode_{name}_blocks", first)
         write_array(out, "uint16_t", f"unicode_{name}_values", second)
     write_array(out, "uint32_t", "unicode_decomposition_pool", decompose_pool)
     write_array(out, "uint32_t", "unicode_lower_pool", lower_pool)
+    write_array(out, "uint32_t", "unicode_compatibility_pool", compatible_pool)
+    write_array(out, "uint32_t", "unicode_composition_pool", composed_pool)
 
 
 if __name__ == "__main__":

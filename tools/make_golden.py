@@ -20,6 +20,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers.core_model_loading import revert_weight_conversion
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 EMBEDDED = GOLDEN.parent.parent / "models" / "sst2-minilm"
@@ -37,9 +38,18 @@ def write_rows(path, rows):
     print(f"{path.relative_to(GOLDEN)}: {len(rows)} rows")
 
 
-def read_texts():
-    with open(GOLDEN / "texts.jsonl", encoding="utf-8") as lines:
+def read_rows(path):
+    with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+# Their positions count on from padding's (RobertaEmbeddings), so that fewer tokens fit.
+POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet"}
+
+
+def most_tokens(config):
+    taken = config.pad_token_id + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
+    return config.max_position_embeddings - taken
 
 
 class Oracle:
@@ -54,7 +64,7 @@ class Oracle:
         self.pipeline = transformers.pipeline(
             "text-classification", model=self.model, tokenizer=self.tokenizer, device="cpu", dtype=torch.float32
         )
-        self.limit = min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings)
+        self.limit = min(self.tokenizer.model_max_length, most_tokens(self.model.config))
 
     def encode(self, text, pair, **options):
         return self.tokenizer(text, pair, return_tensors="pt", **options)
@@ -126,7 +136,7 @@ def generated_texts(rng):
 
 def make_texts():
     oracle = Oracle(EMBEDDED)
-    rows = [oracle.row(row["text"], row.get("text_pair")) for row in read_texts()]
+    rows = [oracle.row(row["text"], row.get("text_pair")) for row in read_rows(GOLDEN / "texts.jsonl")]
     rows += [oracle.row(text) for text in generated_texts(random.Random(SEED))]
     write_rows(GOLDEN / "sst2-minilm.jsonl", rows)
 
@@ -259,6 +269,8 @@ def write_tokenizer_json(directory, tokens, cased, own_limits):
 
 
 def write_tokenizer(directory, options):
+    if "write_tokenizer" in options:
+        return options["write_tokenizer"](directory)
     cased = options.get("cased", False)
     tokens = vocabulary(cased)
     if options.get("vocab_only"):
@@ -276,17 +288,18 @@ def write_tokenizer(directory, options):
     return len(tokens)
 
 
-def randomise(model, generator):
+def randomise(model, generator, output_scale):
     """Weights far larger than a fresh model's, so that every tensor moves the logits and an error shows."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "LayerNorm" in name or "layer_norm" in name:
+            if "norm" in name.lower():
                 spread = torch.randn(weight.shape, generator=generator) * 0.2
                 weight.copy_(1 + spread if name.endswith("weight") else spread)
-            elif "embeddings" in name:
+            elif "_embeddings." in name:
                 weight.copy_(torch.randn(weight.shape, generator=generator))
             else:
-                scale = 0.6 if name.startswith("classifier") else 0.25
+                is_output = name.startswith("classifier") and not name.startswith("classifier.dense")
+                scale = output_scale if is_output else 0.25
                 weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
 
 
@@ -308,7 +321,10 @@ UNICODE_LABELS = {0: "tr\u00e8s bon", 1: "\u60aa\u3044", 2: "\U0001f610 \"so-so\
 SMALLER = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24)
 
 # name: (config, options). Options: cased, vocab_only, own_limits, limit, do_lower_case, tokenizer_class,
-# model_input_names (tokenizer); dtype, shards, old_names, no_labels (how the directory is written).
+# model_input_names (tokenizer); dtype, shards, old_names, no_labels (how the directory is written). Of other families
+# (tools/make_families.py): write_tokenizer, a function that writes its files; texts beside TEXTS; bare_config, without
+# the keys of config.json whose values are the defaults of the family; output_scale, of the classifier's last weights;
+# first_names, as the files that transformers converts have them, which is how it writes them.
 TINY = {
     "bert-gelu": (bert_config(id2label={0: "NEGATIVE", 1: "POSITIVE"}), {}),
     "bert-gelu-new": (bert_config(hidden_act="gelu_new"), {}),
@@ -384,7 +400,7 @@ def write_model(directory, config, options, seed):
     directory.mkdir(parents=True)
     config.vocab_size = write_tokenizer(directory, options)
     model = transformers.AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-    randomise(model, torch.Generator().manual_seed(seed))
+    randomise(model, torch.Generator().manual_seed(seed), options.get("output_scale", 0.6))
     config.architectures = [type(model).__name__]
     saved = config.to_diff_dict()
     saved["num_labels"] = saved.pop("num_labels", config.num_labels)
@@ -395,15 +411,19 @@ def write_model(directory, config, options, seed):
         saved.pop("num_labels")
         saved["id2label"] = {str(index): label for index, label in config.id2label.items()}
         saved["label2id"] = {label: index for index, label in config.id2label.items()}
+    if options.get("bare_config"):
+        usual = type(config)().to_dict()
+        saved = {key: value for key, value in saved.items() if key == "model_type" or usual.get(key, saved) != value}
     write_json(directory / "config.json", dict(sorted(saved.items())))
-    write_weights(directory, model.state_dict(), options)
+    state = model.state_dict()
+    write_weights(directory, revert_weight_conversion(model, state) if options.get("first_names") else state, options)
 
 
-def tiny_rows(directory, config):
+def tiny_rows(directory, config, options):
     oracle = Oracle(directory)
-    texts = [(text, None) for text in TEXTS]
-    # A second sequence needs a second token type, except in DistilBERT, which has none at all.
-    if getattr(config, "type_vocab_size", 2) == 2:
+    texts = [(text, None) for text in TEXTS + options.get("texts", [])]
+    # A second sequence needs a second token type, where the tokenizer gives one.
+    if getattr(config, "type_vocab_size", 2) == 2 or "token_type_ids" not in oracle.tokenizer.model_input_names:
         texts += PAIRS
     return [oracle.row(text, pair) for text, pair in texts]
 
@@ -412,21 +432,26 @@ def spread(rows):
     return max(max(column) - min(column) for column in zip(*(row["logits"] for row in rows)))
 
 
+def make_model(directory, config, options):
+    """Writes a tiny model with its golden rows."""
+    name = directory.name
+    for attempt in range(20):
+        # Another seed where two labels of a text come too close for float32 to order them.
+        write_model(directory, config, options, SEED + zlib.crc32(name.encode()) + attempt)
+        try:
+            rows = tiny_rows(directory, config, options)
+            assert spread(rows) > 0.5, "the logits hardly depend on the text"
+            break
+        except AssertionError as error:
+            print(f"{name}: another seed, for {str(error)[:100]}")
+    else:
+        raise SystemExit(f"{name}: no seed of 20 gives rows fit as tests")
+    write_rows(directory / "golden.jsonl", rows)
+
+
 def make_models():
     for name, (config, options) in TINY.items():
-        directory = GOLDEN / "models" / name
-        for attempt in range(20):
-            # Another seed where two labels of a text come too close for float32 to order them.
-            write_model(directory, config, options, SEED + zlib.crc32(name.encode()) + attempt)
-            try:
-                rows = tiny_rows(directory, config)
-                break
-            except AssertionError as error:
-                print(f"{name}: another seed, for {str(error)[:100]}")
-        else:
-            raise SystemExit(f"{name}: no seed of 20 gives rows fit as tests")
-        assert spread(rows) > 0.5, f"{name}: the logits hardly depend on the text"
-        write_rows(directory / "golden.jsonl", rows)
+        make_model(GOLDEN / "models" / name, config, options)
 
 
 def write_versions():

@@ -27,6 +27,10 @@ import torch
 import transformers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+
+from compare.model import make_model  # noqa: E402
+
 TEXT = "I love you. I like you. I am your friend."
 BODY = json.dumps({"inputs": TEXT})
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
@@ -38,16 +42,6 @@ TOLERANCE = 1e-6  # of a score; the same pipeline on the same machine
 THREADS = os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def make_model(directory):
-    if not directory.exists():
-        torch.manual_seed(0)
-        config = transformers.DistilBertConfig(id2label={0: "NEGATIVE", 1: "POSITIVE"}, label2id={"NEGATIVE": 0, "POSITIVE": 1})
-        transformers.DistilBertForSequenceClassification(config).eval().save_pretrained(directory)
-        carried = transformers.AutoTokenizer.from_pretrained(ROOT / "models/sst2-minilm")  # a vocabulary of the same size
-        carried.save_pretrained(directory)
-    return directory
-
-
 def rust_environment():
     """What lets a program that embeds Python find this one: its library, and the virtual environment's packages."""
     return {"LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR"), "PYTHONHOME": sys.base_prefix, "PYTHONPATH": sysconfig.get_path("purelib")}
@@ -55,8 +49,8 @@ def rust_environment():
 
 def start(name, model, options):
     commands = {
-        "linnet": [options.build / "linnet", "serve", "--engine", "python", "--python", sys.executable, "--port", "8091", "--log-level", "error", "--worker-threads", THREADS, model],
-        "uvicorn": [sys.executable, "-m", "uvicorn", "--app-dir", ROOT / "bench/ffi", "starlette_app:app", "--port", "8092", "--log-level", "warning"],
+        "linnet": [options.build / "linnet", "serve", "--engine", "python", "--python", sys.executable, "--port", "8091", "--log-level", "error", "--worker-threads", THREADS, "--workers", options.workers, model],
+        "uvicorn": [sys.executable, "-m", "uvicorn", "--app-dir", ROOT / "bench/peers/python", "app:app", "--port", "8092", "--log-level", "warning"],
         "rust": [options.rust, "--model", model, "--port", "8093", "--threads", THREADS],
     }
     environment = {**os.environ, "MODEL": str(model), **(rust_environment() if name == "rust" else {})}
@@ -86,9 +80,19 @@ def check_same_answers(answers):
             raise SystemExit(f"{name} answers {answer}, uvicorn {reference}")
 
 
+class Connection(http.client.HTTPConnection):
+    """Sends a request in one piece, as most clients do: http.client sends head and body apart, and the time between the two would
+    count as the server's."""
+
+    def _send_output(self, message_body=None, encode_chunked=False):
+        head = b"\r\n".join([*self._buffer, b"", b""])
+        self._buffer.clear()
+        self.send(head + (message_body.encode() if isinstance(message_body, str) else message_body or b""))
+
+
 def ask(name):
     """-> status, answer (None unless the status is 200)"""
-    connection = http.client.HTTPConnection("127.0.0.1", PORTS[name], timeout=60)
+    connection = Connection("127.0.0.1", PORTS[name], timeout=60)
     connection.request("POST", "/age", BODY, {"Content-Type": "application/json"})
     response = connection.getresponse()
     body = response.read()
@@ -96,7 +100,7 @@ def ask(name):
 
 
 def times_over_http(name):
-    connection = http.client.HTTPConnection("127.0.0.1", PORTS[name], timeout=60)
+    connection = Connection("127.0.0.1", PORTS[name], timeout=60)
     taken = []
     for _ in range(CALLS):
         begin = time.perf_counter()
@@ -163,6 +167,7 @@ def main():
     parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("model", nargs="?", type=pathlib.Path)
     parser.add_argument("--rust", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("--workers", default="1", help="Python workers of linnet")
     options = parser.parse_args()
     model = options.model or make_model(ROOT / "build/bench/distilbert-shape")
     names = [name for name in PORTS if name != "rust" or options.rust]

@@ -22,12 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSES = 30
 
 
-def main():
-    model, texts, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5
+def measure(model, texts, rounds):
     program = ROOT / os.environ.get("LINNET_BUILD", "build/release") / "tests/text/bench_encode"
     data = Path(texts).read_bytes()
     lines = data.decode().removesuffix("\n").split("\n")
-    tokenizer = Tokenizer.from_file(model)
+    tokenizer = Tokenizer.from_file(str(model))
     ours, theirs, package_tokens = [], [], 0
     command = [program, model, texts, str(PASSES)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -48,6 +47,10 @@ def main():
     print(f"linnet                {megabytes / own:8.1f} MB/s   {own * 1e3:9.1f} ms")
     print(f"tokenizers {__version__:<10} {megabytes / package:8.1f} MB/s   {package * 1e3:9.1f} ms")
     print(f"ratio                 {package / own:8.1f}")
+
+
+def main():
+    measure(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ enum {
     REQUEST_DEPTH = 16,
     KEPT_CALL_BYTES = 64 << 10,
     KEPT_CALLS = 64,
-    /* Tokenizing needs 8 bytes a byte of text, tokens and rows about as much again. */
-    CALL_BYTES_PER_BODY_BYTE = 32,
+    /* Tokenizing needs 8 bytes a byte of text, tokens and rows about as much again; saying where tokens came
+     * from 100 more. */
+    CALL_BYTES_PER_BODY_BYTE = 160,
     CALL_BASE_BYTES = 1 << 20,
 };
 
@@ -21,34 +22,39 @@ const struct model_desc *call_model(const struct call *call)
     return &call->engine->desc;
 }
 
-/* --- What dialects use */
-
-bool call_set_count(struct call *call, size_t count, struct error *err)
+/* The job is all items: before the first part of them was submitted, and after the last. */
+static void take_all(struct call *call)
 {
-    size_t most = call->api->options.max_texts;
+    call->job.items = call->items;
+    call->job.count = call->count;
+}
+
+/* --- What operations use */
+
+bool call_set_count(struct call *call, size_t count, const char *field, struct error *err)
+{
+    size_t most = call->route->operation->splits_lists ? MAX_SPLIT_TEXTS : call->api->options.max_texts;
     if (count == 0)
-        return error_set(err, ERR_EMPTY_INPUT,
-                         "the field \"inputs\" is an empty list, want at least one text");
+        return error_set(err, ERR_EMPTY_INPUT, "the field \"%s\" is an empty list, want at least one text",
+                         field);
     if (count > most)
         return error_set(err, ERR_TOO_MANY,
-                         "the field \"inputs\" has %zu texts, at most %zu may come in one request", count,
+                         "the field \"%s\" has %zu texts, at most %zu may come in one request", field, count,
                          most);
+    call->field = field;
     call->inputs = arena_calloc(&call->arena, count, sizeof *call->inputs);
-    call->job.items = arena_calloc(&call->arena, count, sizeof *call->job.items);
-    if (!call->inputs || !call->job.items)
+    call->items = arena_calloc(&call->arena, count, sizeof *call->items);
+    if (!call->inputs || !call->items)
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu texts", count);
-    call->job.count = count;
+    call->count = count;
+    take_all(call);
     return true;
 }
 
-bool call_add_text(struct call *call, size_t index, bool pair, yyjson_val *text, const char *field,
-                   struct error *err)
+bool call_add_bytes(struct call *call, size_t index, bool pair, const char *text, size_t length,
+                    struct error *err)
 {
-    if (!yyjson_is_str(text))
-        return error_set(err, ERR_BAD_INPUT, "%s is or holds %s where a string is wanted", field,
-                         json_type_words(text));
-    size_t length = yyjson_get_len(text);
-    char *copy = arena_strndup(&call->arena, yyjson_get_str(text), length);
+    char *copy = arena_strndup(&call->arena, text, length);
     if (!copy)
         return error_set(err, ERR_NO_MEMORY, "no memory for a text of %zu bytes", length);
     struct input *input = &call->inputs[index];
@@ -63,11 +69,20 @@ bool call_add_text(struct call *call, size_t index, bool pair, yyjson_val *text,
     return true;
 }
 
+bool call_add_text(struct call *call, size_t index, bool pair, yyjson_val *text, const char *field,
+                   struct error *err)
+{
+    if (!yyjson_is_str(text))
+        return error_set(err, ERR_BAD_INPUT, "%s is or holds %s where a string is wanted", field,
+                         json_type_words(text));
+    return call_add_bytes(call, index, pair, yyjson_get_str(text), yyjson_get_len(text), err);
+}
+
 void call_put_labels(const struct call *call, size_t index, enum score_function function, int count,
                      struct buf *out)
 {
     const struct model_desc *desc = call_model(call);
-    score_apply(desc, function, call->job.items[index].row, call->scores);
+    score_apply(desc, function, call->job.items[index].rows, call->scores);
     score_rank(call->scores, desc->label_count, call->order, count);
     for (int i = 0; i < count; i++) {
         const char *label = desc->labels[call->order[i]];
@@ -81,7 +96,7 @@ void call_put_labels(const struct call *call, size_t index, enum score_function 
 
 /* --- Life */
 
-struct call *call_new(struct api *api, struct http_exchange *x, const struct dialect *dialect)
+struct call *call_new(struct api *api, struct http_exchange *x, const struct route *route)
 {
     struct call *call = api->free_calls;
     if (call) {
@@ -95,8 +110,12 @@ struct call *call_new(struct api *api, struct http_exchange *x, const struct dia
                    CALL_BASE_BYTES + CALL_BYTES_PER_BODY_BYTE * api->options.max_body_bytes);
     }
     struct arena arena = call->arena;
-    *call = (struct call){
-        .api = api, .engine = sched_engine(api->sched), .x = x, .dialect = dialect, .arena = arena};
+    *call = (struct call){.api = api,
+                          .engine = sched_engine(api->sched),
+                          .x = x,
+                          .route = route,
+                          .arena = arena,
+                          .begin_ns = clock_ns()};
     call->prepare.truncate = api->options.auto_truncate;
     atomic_init(&call->job.cancelled, false);
     api->open_calls++;
@@ -108,8 +127,8 @@ struct call *call_new(struct api *api, struct http_exchange *x, const struct dia
 static void release(struct call *call)
 {
     struct api *api = call->api;
-    for (size_t i = 0; i < call->job.count; i++)
-        free(call->job.items[i].answer);
+    for (size_t i = 0; i < call->count; i++)
+        free(call->items[i].answer);
     api->open_calls--;
     if (api->free_count == KEPT_CALLS) {
         call_free(call);
@@ -140,10 +159,11 @@ static struct http_exchange *part(struct call *call)
 static void fail(struct call *call, const struct error *err)
 {
     struct http_exchange *x = part(call);
-    const struct dialect *dialect = call->dialect;
+    const struct route *route = call->route;
+    tei_count_failure(&call->api->tei, err->kind);
     release(call);
     if (x)
-        answer_error(x, dialect, err);
+        answer_error(x, route->dialect, err);
 }
 
 void call_expire(struct call *call)
@@ -152,7 +172,8 @@ void call_expire(struct call *call)
     struct http_exchange *x = part(call);
     atomic_store(&call->job.cancelled, true);
     error_set(&err, ERR_DEADLINE, "no answer within %u ms", call->api->options.deadline_ms);
-    answer_error(x, call->dialect, &err);
+    tei_count_failure(&call->api->tei, ERR_DEADLINE);
+    answer_error(x, call->route->dialect, &err);
 }
 
 void call_detach(struct call *call)
@@ -170,16 +191,16 @@ static bool fail_with_answer(const struct call *call, size_t index, struct error
     error_set(err, item->error, "%s", item->answer);
     if (item->error == ERR_LOADING)
         err->retry_ms = 1000;
-    else if (call->job.count > 1)
-        error_prefix(err, "inputs[%zu]", index);
+    else if (call->count > 1)
+        error_prefix(err, "%s[%zu]", call->field, index);
     return false;
 }
 
 /* The error of the first item that has one, in words. */
 static bool items_are_sound(const struct call *call, struct error *err)
 {
-    for (size_t i = 0; i < call->job.count; i++) {
-        const struct item *item = &call->job.items[i];
+    for (size_t i = 0; i < call->submitted; i++) {
+        const struct item *item = &call->items[i];
         if (item->error != ERR_NONE && item->answer)
             return fail_with_answer(call, i, err);
         switch (item->error) {
@@ -197,31 +218,63 @@ static bool items_are_sound(const struct call *call, struct error *err)
     return true;
 }
 
-/* Loop thread: the job is back. */
-static void finish(struct http_task *task)
+static void answer_call(struct call *call)
 {
-    struct call *call = (struct call *)((char *)task - offsetof(struct call, finish));
     struct error err;
     struct buf body;
-    if (!call->x) {
-        release(call);
-        return;
-    }
-    if (!items_are_sound(call, &err)) {
-        fail(call, &err);
-        return;
-    }
     buf_init(&body);
-    call->dialect->write(call, &body);
+    take_all(call);
+    call->route->operation->write(call, &body);
     if (!buf_ok(&body)) {
         buf_free(&body);
         error_set(&err, ERR_NO_MEMORY, "no memory for the answer");
         fail(call, &err);
         return;
     }
+    struct answer_fields fields;
+    answer_fields_set(call, &fields);
+    tei_count_success(&call->api->tei, call);
+    const char *type = call->json_length ? "application/octet-stream" : "application/json";
     struct http_exchange *x = part(call);
     release(call);
-    answer_json(x, 200, &body);
+    http_respond(x, 200, type, fields.fields, fields.count, &body);
+}
+
+/* Hands over the next items: a list over the limit goes in parts, one after the other, so that what waits of
+ * one client is never more than the limit. */
+static void submit_part(struct call *call)
+{
+    struct error err;
+    size_t left = call->count - call->submitted, most = call->api->options.max_texts;
+    if (!call->api->sched) {
+        error_set(&err, ERR_SHUTTING_DOWN, "the server is shutting down and takes no new requests");
+        fail(call, &err);
+        return;
+    }
+    call->job.items = call->items + call->submitted;
+    call->job.count = left < most ? left : most;
+    call->submitted += call->job.count;
+    if (!sched_submit(call->api->sched, &call->job, &err)) {
+        call->submitted -= call->job.count;
+        fail(call, &err);
+    }
+}
+
+/* Loop thread: the job is back. */
+static void finish(struct http_task *task)
+{
+    struct call *call = (struct call *)((char *)task - offsetof(struct call, finish));
+    struct error err;
+    call->queue_ns += atomic_load(&call->job.queue_ns);
+    call->compute_ns += atomic_load(&call->job.compute_ns);
+    if (!call->x)
+        release(call);
+    else if (!items_are_sound(call, &err))
+        fail(call, &err);
+    else if (call->submitted < call->count)
+        submit_part(call);
+    else
+        answer_call(call);
 }
 
 /* Any thread: all items are done. */
@@ -244,30 +297,32 @@ static void submit(struct call *call)
         fail(call, &err);
         return;
     }
-    if (!call->api->sched) {
-        error_set(&err, ERR_SHUTTING_DOWN, "the server is shutting down and takes no new requests");
-        fail(call, &err);
+    if (call->route->operation->answer_item) {
+        answer_call(call);
         return;
     }
     call->finish.run = finish;
     call->job.done = job_done;
     call->job.deadline_ns = clock_ns() + (uint64_t)call->api->options.deadline_ms * 1000000;
-    if (!sched_submit(call->api->sched, &call->job, &err))
-        fail(call, &err);
+    submit_part(call);
 }
 
 /* Any thread: texts to items. */
 static void prepare(struct call *call)
 {
+    bool (*answer_item)(struct call *, size_t, struct error *) = call->route->operation->answer_item;
     uint64_t begin = clock_ns();
     for (size_t i = 0; i < call->job.count; i++) {
         struct item *item = &call->job.items[i];
         if (atomic_load(&call->job.cancelled))
             break;
-        if (!engine_prepare(call->engine, &call->inputs[i], &call->prepare, &call->arena, item,
-                            &call->error)) {
-            if (call->job.count > 1)
-                error_prefix(&call->error, "inputs[%zu]", i);
+        bool prepared = answer_item ? answer_item(call, i, &call->error)
+                                    : engine_prepare(call->engine, &call->inputs[i], &call->prepare,
+                                                     &call->arena, item, &call->error);
+        if (!prepared) {
+            const size_t per_text = call->items_per_text ? call->items_per_text : 1;
+            if (call->count > per_text)
+                error_prefix(&call->error, "%s[%zu]", call->field, i / per_text);
             break;
         }
         item->job = &call->job;
@@ -287,11 +342,17 @@ static void prepare_done(struct http_job *job)
 
 static bool read_body(struct call *call, struct error *err)
 {
+    const struct operation *operation = call->route->operation;
     struct blob body = http_body(call->x);
+    size_t length = body.size;
     arena_reset(&call->api->json);
+    if (operation->split && !operation->split(call->x, &length, err))
+        return false;
+    yyjson_doc *doc = json_read((const char *)body.bytes, length, REQUEST_DEPTH, &call->api->json, err);
+    if (!doc || !models_choose(call, yyjson_doc_get_root(doc), err))
+        return false;
     size_t labels = (size_t)call_model(call)->label_count;
-    yyjson_doc *doc = json_read((const char *)body.bytes, body.size, REQUEST_DEPTH, &call->api->json, err);
-    if (!doc || !call->dialect->read(yyjson_doc_get_root(doc), call, err))
+    if (!operation->read(yyjson_doc_get_root(doc), call, err))
         return false;
     call->scores = arena_alloc(&call->arena, labels * sizeof *call->scores);
     call->order = arena_alloc(&call->arena, labels * sizeof *call->order);
@@ -305,6 +366,7 @@ void call_start(struct call *call)
         fail(call, &err);
         return;
     }
+    tei_count_request(&call->api->tei, call);
     if (call->text_bytes <= call->api->options.inline_bytes) {
         prepare(call);
         submit(call);

@@ -1,4 +1,4 @@
-/* One inference request on its way, and the dialect that it speaks.
+/* One inference request on its way: a dialect says how its errors look, an operation what is done.
  *
  * A call is made when the request is whole and belongs to the loop thread, but while its texts are prepared
  * on a helper thread or its job is with the scheduler. It has an arena of its own, for it may outlive the
@@ -12,15 +12,71 @@
 #include "base/json.h"
 #include "engine/score.h"
 
-struct dialect;
+struct oip_request;
+struct task_request;
+struct vertex_request;
 
-/* How results are put together; each dialect uses what it knows. */
+/* How results are put together; each operation uses what it knows. */
 struct reply {
     enum score_function function;
     bool has_top_k;
     int top_k;      /* with has_top_k: labels of each text, at most label_count */
     bool is_list;   /* the request held a list of texts */
     bool is_object; /* the request held one text as an object */
+    bool is_nested; /* each text's labels are a list of their own, whatever the request's form */
+
+    bool is_base64; /* embeddings as base64 of little-endian floats */
+
+    bool is_ranking;    /* POST / was sent a query with texts */
+    size_t top_n;       /* a ranking's best; SIZE_MAX: all */
+    bool returns_texts; /* a ranking repeats the texts */
+    bool is_documents;  /* POST /rerank in Cohere's form */
+
+    bool adds_special_tokens, skips_special_tokens;
+    struct oip_request *oip;
+    struct vertex_request *vertex;
+};
+
+struct answer_kind {
+    int status;
+    const char *type; /* a stable word for programs; error bodies hold it where their dialect has room */
+};
+
+/* How one family of clients is told what went wrong. */
+struct dialect {
+    const char *name; /* of the group in /docs and /openapi.json */
+    struct answer_kind (*kind_of)(enum error_kind kind);
+    void (*put_error)(struct buf *out, const char *message, struct answer_kind kind);
+    const char *error_schema; /* schemas.h */
+};
+
+struct call;
+
+/* For operation.serves. */
+bool serves_embeddings(const struct model_desc *model);
+bool serves_labels(const struct model_desc *model);
+bool serves_ranks(const struct model_desc *model);
+bool serves_tasks(const struct model_desc *model); /* labels; natively all but embeddings */
+bool serves_tokens(const struct model_desc *model);
+bool serves_tensors(const struct model_desc *model);
+
+/* What a path makes of a request's JSON. */
+struct operation {
+    /* Reads it into call->inputs (by call_add_text()), prepare and reply. */
+    bool (*read)(yyjson_val *root, struct call *call, struct error *err);
+    /* Appends the answer's JSON. Every item of the job has its row. */
+    void (*write)(struct call *call, struct buf *out);
+    /* NULL: the whole body is JSON. Else sets *length to the bytes of JSON that it begins with. */
+    bool (*split)(struct http_exchange *x, size_t *length, struct error *err);
+    bool splits_lists; /* a list over max_texts is computed in parts; else it is refused */
+    /* NULL: any will do. Else the models that can answer, of several the first of which is meant... */
+    bool (*serves)(const struct model_desc *model);
+    /* ...where none is of these (NULL: there are none), the first of which is meant otherwise. */
+    bool (*prefers)(const struct model_desc *model);
+    bool has_times; /* the answer has text-embeddings-inference's header fields of times */
+    /* NULL: the engine prepares the items, then computes them. Else this makes the answer of item `index`
+     * (JSON), and nothing is computed. Any thread. */
+    bool (*answer_item)(struct call *call, size_t index, struct error *err);
 };
 
 struct call {
@@ -30,43 +86,39 @@ struct call {
     struct api *api;
     const struct engine *engine; /* outlives the scheduler, and every call */
     struct http_exchange *x;     /* NULL once the exchange has ended */
-    const struct dialect *dialect;
+    const struct route *route;
     struct arena arena;   /* texts, tokens, results */
-    struct input *inputs; /* [job.count] */
-    float *scores;        /* [label_count] and ... */
-    int *order;           /* ... their ranking: scratch of writing */
+    struct input *inputs; /* [count] */
+    struct item *items;   /* [count]; job.items are those on their way, all of them when write() is called */
+    size_t count, submitted;
+    const char *field; /* what the request calls the list of its texts */
+    float *scores;     /* [label_count] and ... */
+    int *order;        /* ... their ranking: scratch of writing */
     size_t text_bytes;
     struct prepare_options prepare;
     struct reply reply;
-    struct error error; /* with kind ERR_NONE, or why preparing failed */
-    uint64_t prepare_ns;
+    struct task_request *request; /* what tasks other than text classification ask for, or NULL */
+    size_t items_per_text;        /* 0: 1 */
+    struct error error;           /* with kind ERR_NONE, or why preparing failed */
+    uint64_t begin_ns, prepare_ns, queue_ns, compute_ns;
+    size_t json_length; /* of an answer that goes on with bytes after its JSON; 0: it is all JSON */
     struct call *next_free;
 };
 
-struct answer_kind {
-    int status;
-    const char *type; /* the error body's "error_type" */
-};
-
-/* How one family of clients speaks. Errors of all have the body {"error": ..., "error_type": ...}. */
-struct dialect {
-    /* Reads the request's JSON into call->inputs (by call_add_text()), prepare and reply. */
-    bool (*read)(yyjson_val *root, struct call *call, struct error *err);
-    /* Appends the answer's JSON. Every item of the job has its row. */
-    void (*write)(const struct call *call, struct buf *out);
-    struct answer_kind (*kind_of)(enum error_kind kind);
-};
-
-extern const struct dialect hf_dialect, tei_dialect;
-
-/* Makes room for `count` texts; refuses more than the limit with ERR_TOO_MANY and none with
- * ERR_EMPTY_INPUT. */
-bool call_set_count(struct call *call, size_t count, struct error *err);
+/* Makes room for `count` texts, which the request calls `field`: a static string. Refuses none with
+ * ERR_EMPTY_INPUT, and with ERR_TOO_MANY more than the limit where the operation does not split lists, or
+ * more than MAX_SPLIT_TEXTS. */
+enum { MAX_SPLIT_TEXTS = 65536 };
+bool call_set_count(struct call *call, size_t count, const char *field, struct error *err);
 
 /* Copies a JSON string into text `index` (as its pair where `pair` says so); another type is ERR_BAD_INPUT
  * with `field`. */
 bool call_add_text(struct call *call, size_t index, bool pair, yyjson_val *text, const char *field,
                    struct error *err);
+
+/* The same of bytes, which are valid UTF-8. */
+bool call_add_bytes(struct call *call, size_t index, bool pair, const char *text, size_t length,
+                    struct error *err);
 
 const struct model_desc *call_model(const struct call *call);
 
@@ -74,7 +126,7 @@ const struct model_desc *call_model(const struct call *call);
 void call_put_labels(const struct call *call, size_t index, enum score_function function, int count,
                      struct buf *out);
 
-/* What hf_dialect does with a model whose results are RESULT_JSON; `root` is an object. */
+/* What Hugging Face's operation does with a model whose results are RESULT_JSON; `root` is an object. */
 bool pipeline_read(yyjson_val *root, struct call *call, struct error *err);
 
 /* Appends the JSON of all results, in a list where the request held one. */
@@ -83,7 +135,7 @@ void pipeline_write(const struct call *call, struct buf *out);
 /* --- For api.c: the life of a call. */
 
 /* An empty call for an exchange, from the API's store of used ones. NULL: no memory. */
-struct call *call_new(struct api *api, struct http_exchange *x, const struct dialect *dialect);
+struct call *call_new(struct api *api, struct http_exchange *x, const struct route *route);
 
 /* Reads the body and sends the call on its way: to a helper thread, the scheduler, or straight to its
  * error. */

@@ -1,8 +1,13 @@
 /* Hugging Face's dialect, as transformers' text-classification pipeline takes and returns it (version 5.23,
  * pipelines/text_classification.py): {"inputs": ..., "parameters": {...}}. */
 #include <stdio.h>
+#include <string.h>
 
-#include "api/call.h"
+#include "api/dialects.h"
+#include "api/embed.h"
+#include "api/fields.h"
+#include "api/hf_tasks.h"
+#include "api/internal.h"
 
 /* A text alone or {"text", "text_pair"}. */
 static bool read_text(yyjson_val *value, struct call *call, size_t index, const char *field,
@@ -39,9 +44,10 @@ static bool read_inputs(yyjson_val *inputs, struct call *call, struct error *err
                 err, ERR_BAD_INPUT,
                 "the field \"inputs\" is %s, want a string, an object with \"text\", or a list of these",
                 json_type_words(inputs));
-        return call_set_count(call, 1, err) && read_text(inputs, call, 0, "the field \"inputs\"", err);
+        return call_set_count(call, 1, "inputs", err) &&
+               read_text(inputs, call, 0, "the field \"inputs\"", err);
     }
-    if (!call_set_count(call, yyjson_arr_size(inputs), err))
+    if (!call_set_count(call, yyjson_arr_size(inputs), "inputs", err))
         return false;
     size_t index, count;
     yyjson_val *element;
@@ -64,13 +70,14 @@ static bool read_top_k(yyjson_val *value, struct call *call, struct error *err)
     if (yyjson_is_null(value))
         return true;
     char words[JSON_WORDS_SIZE];
-    if (!yyjson_is_uint(value) || yyjson_get_uint(value) == 0)
+    uint64_t number;
+    if (!field_whole(value, &number) || number == 0)
         return error_set(
             err, ERR_BAD_INPUT,
             "the parameter \"top_k\" is %s, want a whole number of at least 1, or null for all labels",
             json_value_words(value, words));
-    if (yyjson_get_uint(value) < (uint64_t)labels)
-        call->reply.top_k = (int)yyjson_get_uint(value);
+    if (number < (uint64_t)labels)
+        call->reply.top_k = (int)number;
     return true;
 }
 
@@ -127,11 +134,12 @@ static bool read_max_length(yyjson_val *value, struct call *call, struct error *
     if (yyjson_is_null(value))
         return true;
     char words[JSON_WORDS_SIZE];
-    if (!yyjson_is_uint(value) || yyjson_get_uint(value) == 0)
+    uint64_t number;
+    if (!field_whole(value, &number) || number == 0)
         return error_set(err, ERR_BAD_INPUT,
                          "the parameter \"max_length\" is %s, want a whole number of at least 1",
                          json_value_words(value, words));
-    call->prepare.max_tokens = (size_t)yyjson_get_uint(value);
+    call->prepare.max_tokens = (size_t)number;
     return true;
 }
 
@@ -176,6 +184,17 @@ static bool read_parameters(yyjson_val *parameters, struct call *call, struct er
     return true;
 }
 
+/* Embeddings, or the similarity of a sentence and others, as huggingface_hub's client asks for both. */
+static bool read_of_embedder(yyjson_val *root, struct call *call, struct error *err)
+{
+    if (strcmp(http_path(call->x), "/age") == 0)
+        return error_set(err, ERR_BAD_INPUT,
+                         "/age has no embeddings, and the task here is %s: send the request to /",
+                         call_model(call)->task_name);
+    call->reply.is_object = yyjson_is_obj(yyjson_obj_get(root, "inputs"));
+    return call->reply.is_object ? similarity_read(root, call, err) : embed_read(root, call, err);
+}
+
 static bool hf_read(yyjson_val *root, struct call *call, struct error *err)
 {
     if (!yyjson_is_obj(root))
@@ -184,15 +203,42 @@ static bool hf_read(yyjson_val *root, struct call *call, struct error *err)
                          json_type_words(root));
     if (call_model(call)->result == RESULT_JSON)
         return pipeline_read(root, call, err);
+    if (call_model(call)->task == TASK_FEATURE_EXTRACTION)
+        return read_of_embedder(root, call, err);
+    const struct task_form *form = task_form_find(call_model(call)->task);
+    if (form)
+        return form->read(root, call, err);
+    if (call_model(call)->task != TASK_TEXT_CLASSIFICATION)
+        return error_set(err, ERR_UNSUPPORTED_MODEL, "%s classifies texts, the task here is %s",
+                         http_path(call->x), call_model(call)->task_name);
     return read_inputs(yyjson_obj_get(root, "inputs"), call, err) &&
            read_parameters(yyjson_obj_get(root, "parameters"), call, err);
+}
+
+/* A reranker's client may send to / what text-embeddings-inference takes at /rerank. */
+static bool root_read(yyjson_val *root, struct call *call, struct error *err)
+{
+    bool ranks =
+        serves_ranks(call_model(call)) && yyjson_obj_get(root, "query") && !yyjson_obj_get(root, "inputs");
+    call->reply.is_ranking = ranks;
+    return ranks ? tei_rerank.read(root, call, err) : hf_read(root, call, err);
+}
+
+static bool hosted_read(yyjson_val *root, struct call *call, struct error *err)
+{
+    if (!api_check_model(call->api, call->x, err) || !hf_read(root, call, err))
+        return false;
+    call->reply.is_nested = true;
+    if (!call->reply.has_top_k)
+        call->reply.top_k = call_model(call)->label_count;
+    return true;
 }
 
 /* --- The answer: its shape follows what was sent, and whether top_k was there at all. */
 
 static void put_text(const struct call *call, size_t index, struct buf *out)
 {
-    if (!call->reply.has_top_k) {
+    if (!call->reply.has_top_k && !call->reply.is_nested) {
         call_put_labels(call, index, call->reply.function, 1, out);
         return;
     }
@@ -201,16 +247,28 @@ static void put_text(const struct call *call, size_t index, struct buf *out)
     buf_putc(out, ']');
 }
 
-static void hf_write(const struct call *call, struct buf *out)
+static void hf_write(struct call *call, struct buf *out)
 {
     const struct reply *reply = &call->reply;
     if (call_model(call)->result == RESULT_JSON) {
         pipeline_write(call, out);
         return;
     }
+    const struct task_form *form = task_form_find(call_model(call)->task);
+    if (form) {
+        task_form_write(form, call, out);
+        return;
+    }
+    if (call_model(call)->task == TASK_FEATURE_EXTRACTION) {
+        if (reply->is_object)
+            similarity_write(call, out);
+        else
+            embed_write(call, out);
+        return;
+    }
     /* A single string without top_k comes back as a list of one, a single object bare: the pipeline's own
      * oddity. */
-    bool outer = reply->is_list || (!reply->has_top_k && !reply->is_object);
+    bool outer = reply->is_list || reply->is_nested || (!reply->has_top_k && !reply->is_object);
     if (outer)
         buf_putc(out, '[');
     for (size_t i = 0; i < call->job.count; i++) {
@@ -230,7 +288,10 @@ static struct answer_kind hf_kind_of(enum error_kind kind)
     case ERR_BAD_INPUT:
     case ERR_EMPTY_INPUT:
     case ERR_TOO_MANY:
+    case ERR_UNSUPPORTED_MODEL:
         return (struct answer_kind){422, error_kind_name(kind)};
+    case ERR_NOT_FOUND:
+        return (struct answer_kind){404, error_kind_name(kind)};
     case ERR_TOO_LONG:
         return (struct answer_kind){413, "too_long"};
     case ERR_OVERLOADED:
@@ -245,4 +306,15 @@ static struct answer_kind hf_kind_of(enum error_kind kind)
     }
 }
 
-const struct dialect hf_dialect = {hf_read, hf_write, hf_kind_of};
+static void root_write(struct call *call, struct buf *out)
+{
+    (call->reply.is_ranking ? tei_rerank.write : hf_write)(call, out);
+}
+
+const struct operation hf_operation = {.read = root_read, .write = root_write};
+const struct operation age_operation = {
+    .read = hf_read, .serves = serves_tasks, .prefers = serves_labels, .write = hf_write};
+const struct operation hf_hosted_operation = {.read = hosted_read, .write = hf_write};
+
+const struct dialect hf_dialect = {"Hugging Face", hf_kind_of, put_error, "Error"};
+const struct dialect own_dialect = {"linnet", hf_kind_of, put_error, "Error"};

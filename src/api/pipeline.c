@@ -89,11 +89,11 @@ static bool read_inputs(yyjson_val *inputs, yyjson_val *parameters, struct call 
     if (!is_list_of_inputs(call, inputs, parameters)) {
         bool alone = call_model(call)->batches && (yyjson_is_str(inputs) || yyjson_is_obj(inputs));
         call->prepare.form = alone ? INPUT_SINGLE : INPUT_WHOLE;
-        return call_set_count(call, 1, err) && set_input(call, 0, inputs, err);
+        return call_set_count(call, 1, "inputs", err) && set_input(call, 0, inputs, err);
     }
     call->prepare.form = yyjson_arr_size(inputs) == 1 ? INPUT_ONLY_IN_LIST : INPUT_IN_LIST;
     call->reply.is_list = call->prepare.form == INPUT_IN_LIST;
-    if (!call_set_count(call, yyjson_arr_size(inputs), err))
+    if (!call_set_count(call, yyjson_arr_size(inputs), "inputs", err))
         return false;
     yyjson_arr_foreach (inputs, index, count, element)
         if (!set_input(call, index, element, err))

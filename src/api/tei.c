@@ -2,7 +2,9 @@
  * "truncation_direction"}. One text is "a" or ["a"], a pair ["a", "b"], a batch a list of such lists. */
 #include <stdio.h>
 
-#include "api/call.h"
+#include "api/dialects.h"
+#include "api/fields.h"
+#include "api/internal.h"
 
 /* ["a"] or ["a", "b"]. */
 static bool read_sequence(yyjson_val *list, struct call *call, size_t index, const char *field,
@@ -20,7 +22,7 @@ static bool read_batch(yyjson_val *inputs, struct call *call, struct error *err)
     size_t index, count;
     yyjson_val *sequence;
     call->reply.is_list = true;
-    if (!call_set_count(call, yyjson_arr_size(inputs), err))
+    if (!call_set_count(call, yyjson_arr_size(inputs), "inputs", err))
         return false;
     yyjson_arr_foreach (inputs, index, count, sequence) {
         char field[48];
@@ -36,55 +38,24 @@ static bool read_batch(yyjson_val *inputs, struct call *call, struct error *err)
 
 static bool read_inputs(yyjson_val *inputs, struct call *call, struct error *err)
 {
-    if (!inputs)
-        return error_set(err, ERR_BAD_INPUT,
-                         "the field \"inputs\" is missing, want {\"inputs\": \"a text\"}");
     if (yyjson_is_str(inputs))
-        return call_set_count(call, 1, err) &&
+        return call_set_count(call, 1, "inputs", err) &&
                call_add_text(call, 0, false, inputs, "the field \"inputs\"", err);
     if (!yyjson_is_arr(inputs))
         return error_set(err, ERR_BAD_INPUT, "the field \"inputs\" is %s, want a string or a list",
                          json_type_words(inputs));
     if (yyjson_arr_size(inputs) == 0 || yyjson_is_arr(yyjson_arr_get_first(inputs)))
         return read_batch(inputs, call, err);
-    return call_set_count(call, 1, err) && read_sequence(inputs, call, 0, "the field \"inputs\"", err);
-}
-
-static bool read_flag(yyjson_val *root, const char *name, bool *out, struct error *err)
-{
-    yyjson_val *value = yyjson_obj_get(root, name);
-    if (!value || yyjson_is_null(value))
-        return true;
-    if (!yyjson_is_bool(value))
-        return error_set(err, ERR_BAD_INPUT, "the field \"%s\" is %s, want true or false", name,
-                         json_type_words(value));
-    *out = yyjson_get_bool(value);
-    return true;
-}
-
-static bool read_direction(yyjson_val *root, struct error *err)
-{
-    yyjson_val *value = yyjson_obj_get(root, "truncation_direction");
-    if (!value || yyjson_is_null(value) || yyjson_equals_str(value, "Right") ||
-        yyjson_equals_str(value, "right"))
-        return true;
-    return error_set(err, ERR_BAD_INPUT,
-                     "the field \"truncation_direction\" is %s%.40s, linnet truncates on the \"right\"",
-                     yyjson_is_str(value) ? "" : json_type_words(value),
-                     yyjson_is_str(value) ? yyjson_get_str(value) : "");
+    return call_set_count(call, 1, "inputs", err) &&
+           read_sequence(inputs, call, 0, "the field \"inputs\"", err);
 }
 
 /* The same in the words of transformers' pipeline. */
-static bool set_parameters(bool raw_scores, struct call *call, struct error *err)
+static bool set_parameters(struct call *call, struct error *err)
 {
-    const struct model_desc *desc = call_model(call);
     char text[100];
-    if (desc->task != TASK_TEXT_CLASSIFICATION)
-        return error_set(err, ERR_BAD_INPUT,
-                         "/predict classifies texts, the task here is %s: send requests to /",
-                         desc->task_name);
     int length = snprintf(text, sizeof text, "{\"top_k\":null%s%s}",
-                          raw_scores ? ",\"function_to_apply\":\"none\"" : "",
+                          call->reply.function == SCORE_NONE ? ",\"function_to_apply\":\"none\"" : "",
                           call->prepare.truncate ? ",\"truncation\":true" : "");
     call->prepare.form = INPUT_IN_LIST;
     call->prepare.parameters_length = (size_t)length;
@@ -94,21 +65,23 @@ static bool set_parameters(bool raw_scores, struct call *call, struct error *err
 
 static bool tei_read(yyjson_val *root, struct call *call, struct error *err)
 {
-    if (!yyjson_is_obj(root))
-        return error_set(err, ERR_BAD_INPUT,
-                         "the body is %s, want an object such as {\"inputs\": \"a text\"}",
-                         json_type_words(root));
-    bool raw_scores = false;
-    if (!read_inputs(yyjson_obj_get(root, "inputs"), call, err) ||
-        !read_flag(root, "raw_scores", &raw_scores, err) ||
-        !read_flag(root, "truncate", &call->prepare.truncate, err) || !read_direction(root, err))
+    static const struct field fields[] = {
+        {"inputs", true, read_inputs},
+        {"raw_scores", false, read_raw_scores},
+        {"truncate", false, read_truncate},
+        {"truncation_direction", false, read_truncation_direction},
+    };
+    const struct model_desc *desc = call_model(call);
+    if (!serves_labels(desc))
+        return error_set(err, ERR_UNSUPPORTED_MODEL,
+                         "/predict classifies texts, the task here is %s: send requests to /",
+                         desc->task_name);
+    if (!fields_read(root, fields, sizeof fields / sizeof *fields, call, err))
         return false;
-    if (raw_scores)
-        call->reply.function = SCORE_NONE;
-    return call_model(call)->result == RESULT_ROW || set_parameters(raw_scores, call, err);
+    return desc->result == RESULT_ROWS || set_parameters(call, err);
 }
 
-static void tei_write(const struct call *call, struct buf *out)
+static void tei_write(struct call *call, struct buf *out)
 {
     int labels = call_model(call)->label_count;
     if (call_model(call)->result == RESULT_JSON) {
@@ -139,6 +112,8 @@ static struct answer_kind tei_kind_of(enum error_kind kind)
     case ERR_TOO_MANY:
     case ERR_TOO_LONG:
         return (struct answer_kind){413, "Validation"};
+    case ERR_NOT_FOUND:
+        return (struct answer_kind){404, "Validation"};
     case ERR_OVERLOADED:
         return (struct answer_kind){429, "Overloaded"};
     case ERR_LOADING:
@@ -151,4 +126,7 @@ static struct answer_kind tei_kind_of(enum error_kind kind)
     }
 }
 
-const struct dialect tei_dialect = {tei_read, tei_write, tei_kind_of};
+const struct operation tei_predict = {
+    .read = tei_read, .serves = serves_labels, .write = tei_write, .splits_lists = true, .has_times = true};
+
+const struct dialect tei_dialect = {"text-embeddings-inference", tei_kind_of, put_error, "Error"};

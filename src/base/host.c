@@ -7,6 +7,8 @@
 #include <cpuid.h>
 #endif
 
+enum { PATH_SIZE = 4200, MOST_PROCESSORS = 65536 };
+
 #if defined(__x86_64__)
 static unsigned long long enabled_state(void)
 {
@@ -81,37 +83,51 @@ const char *host_cpu_name(void)
     return name;
 }
 
-/* Quota over period of one cpu.max in whole cores, rounded up; 0 where there is none. */
-static int quota_of(const char *path)
+/* Quota over period in whole cores, rounded up; 0 where there is none. */
+static int whole_cores(long long quota, long long period)
 {
-    char quota[32];
-    long long period = 0, limit = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    int fields = fscanf(file, "%31s %lld", quota, &period);
-    fclose(file);
-    if (fields != 2 || period <= 0 || sscanf(quota, "%lld", &limit) != 1 || limit <= 0)
-        return 0;
-    return (int)((limit + period - 1) / period);
+    return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
 }
 
-/* The smallest quota on the way from our group up to the root, for each of them holds. */
-static int quota_v2(void)
+/* Whether a file of a group begins with exactly `count` numbers, 1 or 2. */
+static bool read_numbers(const char *group, const char *file_name, int count, long long numbers[2])
 {
-    char group[1024] = "", path[1100];
-    int least = 0;
-    FILE *file = fopen("/proc/self/cgroup", "re");
+    char path[PATH_SIZE];
+    int length = snprintf(path, sizeof path, "%s/%s", group, file_name);
+    FILE *file = length < PATH_SIZE ? fopen(path, "re") : NULL;
     if (!file)
-        return 0;
-    while (fgets(group, sizeof group, file) && strncmp(group, "0::/", 4) != 0)
-        group[0] = '\0';
+        return false;
+    int found = fscanf(file, "%lld %lld", &numbers[0], &numbers[1]);
     fclose(file);
-    char *name = strncmp(group, "0::/", 4) == 0 ? group + 3 : group;
-    name[strcspn(name, "\n")] = '\0';
+    return found == count;
+}
+
+/* "max" in place of the quota is none. */
+static int quota_v2(const char *group)
+{
+    long long numbers[2];
+    return read_numbers(group, "cpu.max", 2, numbers) ? whole_cores(numbers[0], numbers[1]) : 0;
+}
+
+/* -1 is none. */
+static int quota_v1(const char *group)
+{
+    long long quota[2], period[2];
+    bool known = read_numbers(group, "cpu.cfs_quota_us", 1, quota) &&
+                 read_numbers(group, "cpu.cfs_period_us", 1, period);
+    return known ? whole_cores(quota[0], period[0]) : 0;
+}
+
+/* The smallest quota from the group `name` ("/", "/a/b") of a hierarchy up to its root, for each of them
+ * holds. In a container the name may be one that only the host sees: then the root is found, which is the
+ * container's. */
+static int least_quota(const char *hierarchy, char *name, int (*quota_of)(const char *group))
+{
+    int least = 0;
     for (;;) {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", strcmp(name, "/") == 0 ? "" : name);
-        int quota = quota_of(path);
+        char group[PATH_SIZE];
+        snprintf(group, sizeof group, "%s%s", hierarchy, name);
+        int quota = quota_of(group);
         if (quota > 0 && (least == 0 || quota < least))
             least = quota;
         char *slash = strrchr(name, '/');
@@ -121,33 +137,58 @@ static int quota_v2(void)
     }
 }
 
-static long long read_number(const char *path)
+/* Whether a line of /proc/self/cgroup, "number:controllers:/group", is that of v1's cpu controller. */
+static bool names_cpu(const char *controllers, const char *end)
 {
-    long long number = -1;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return -1;
-    if (fscanf(file, "%lld", &number) != 1)
-        number = -1;
-    fclose(file);
-    return number;
+    for (const char *at = controllers; at < end; at += strcspn(at, ",:") + 1)
+        if (strcspn(at, ",:") == 3 && strncmp(at, "cpu", 3) == 0)
+            return true;
+    return false;
 }
 
-static int quota_v1(void)
+int host_quota(const char *root)
 {
-    long long limit = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    long long period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    return limit > 0 && period > 0 ? (int)((limit + period - 1) / period) : 0;
+    char path[PATH_SIZE], line[PATH_SIZE];
+    int least = 0;
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':'), *name = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!name)
+            continue;
+        bool v2 = name == controllers + 1;
+        if (!v2 && !names_cpu(controllers + 1, name))
+            continue;
+        snprintf(path, sizeof path, "%s/sys/fs/cgroup%s", root, v2 ? "" : "/cpu");
+        int quota = least_quota(path, name + 1, v2 ? quota_v2 : quota_v1);
+        if (quota > 0 && (least == 0 || quota < least))
+            least = quota;
+    }
+    fclose(file);
+    return least;
+}
+
+/* The processors that the affinity mask, and so taskset or a cpuset, leaves us. */
+static int allowed_processors(void)
+{
+    for (size_t processors = CPU_SETSIZE; processors <= MOST_PROCESSORS; processors *= 4) {
+        cpu_set_t *set = CPU_ALLOC(processors);
+        if (!set)
+            break;
+        bool known = sched_getaffinity(0, CPU_ALLOC_SIZE(processors), set) == 0;
+        int count = known ? CPU_COUNT_S(CPU_ALLOC_SIZE(processors), set) : 0;
+        CPU_FREE(set);
+        if (known)
+            return count;
+    }
+    return 1;
 }
 
 int host_cores(void)
 {
-    cpu_set_t set;
-    int cores = 1;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        cores = CPU_COUNT(&set);
-    int quota = quota_v2();
-    if (quota == 0)
-        quota = quota_v1();
-    return quota > 0 && quota < cores ? quota : cores;
+    int processors = allowed_processors(), quota = host_quota("");
+    return quota > 0 && quota < processors ? quota : processors;
 }

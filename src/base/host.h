@@ -18,9 +18,13 @@ const struct host_isa *host_isa(void);
 /* The processor's own name, such as "AMD EPYC 7763". Never NULL. */
 const char *host_cpu_name(void);
 
-/* Cores this process may keep busy: the smaller of its affinity mask and the CPU quota of its cgroup and of
- * those above it (v2 cpu.max; v1 cpu.cfs_quota_us of the mounted root), rounded up, at least 1. Read anew at
- * each call. */
+/* Cores this process may keep busy: the smaller of its affinity mask and its CPU quota, at least 1. Read anew
+ * at each call. */
 int host_cores(void);
+
+/* The smallest CPU quota of this process's cgroup and those above it (v2: cpu.max, v1: cpu.cfs_quota_us and
+ * cpu.cfs_period_us; both are looked at, for a system may have both), in cores, rounded up; 0 where there is
+ * none. `root` is where /proc and /sys are: "" but in tests. */
+int host_quota(const char *root);
 
 #endif

@@ -9,20 +9,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* How long to spin before parking. A forward pass makes a call every 10..500 us, so within one the threads
- * seldom park; between passes they do. */
-enum { SPINS = 4000 };
+/* How many pauses a thread spins before it parks, about 100 us at most: a forward pass makes a call
+ * every 10..500 us whose parts take alike, so within one the threads seldom park; between passes they do.
+ * Where the awaited thread lacks a core, for there are more threads than cores or a neighbour is busy,
+ * spinning only keeps it from one: a spin in vain halves a thread's patience, until it parks almost at once,
+ * and one that was not returns a quarter. */
+enum { MAX_PATIENCE = 4000, MIN_PATIENCE = 50 };
 
-/* `round` counts team_run() calls; a thread that sees it change takes part, then counts `left` down. Both are
- * futexes: `sleepers` says whether anyone has to be woken, so a call within the spin costs no system call. */
+/* `round` counts team_run() calls; a thread that sees it change takes part, then counts `left` down; the last
+ * one counts `finished` up for the caller. `round` and `finished` are futexes: `sleepers` and `caller_sleeps`
+ * say whether anyone has to be woken, so a call within the spin costs no system call. */
 struct team {
     _Alignas(64) atomic_uint round;
     atomic_uint sleepers;
     _Alignas(64) atomic_uint left;
+    _Alignas(64) atomic_uint finished;
     atomic_uint caller_sleeps;
     _Alignas(64) team_work *work; /* NULL: end */
     void *context;
     int threads;
+    int caller_patience;
     struct member {
         struct team *team;
         pthread_t thread;
@@ -47,13 +53,28 @@ static void futex_wake(atomic_uint *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-static void await_round(struct team *team, unsigned seen)
+/* Whether `word` changed from what was seen of it before patience ran out. */
+static bool spin(atomic_uint *word, unsigned seen, int *patience)
 {
-    for (int spin = 0; spin < SPINS; spin++) {
-        if (atomic_load_explicit(&team->round, memory_order_acquire) != seen)
-            return;
+    for (int pause = 0; pause < *patience; pause++) {
+        if (atomic_load_explicit(word, memory_order_acquire) != seen) {
+            *patience += *patience / 4;
+            if (*patience > MAX_PATIENCE)
+                *patience = MAX_PATIENCE;
+            return true;
+        }
         relax();
     }
+    *patience /= 2;
+    if (*patience < MIN_PATIENCE)
+        *patience = MIN_PATIENCE;
+    return false;
+}
+
+static void await_round(struct team *team, unsigned seen, int *patience)
+{
+    if (spin(&team->round, seen, patience))
+        return;
     atomic_fetch_add(&team->sleepers, 1);
     while (atomic_load(&team->round) == seen)
         futex_wait(&team->round, seen);
@@ -64,13 +85,17 @@ static void *member_main(void *argument)
 {
     struct member *member = argument;
     struct team *team = member->team;
+    int patience = MAX_PATIENCE;
     for (unsigned round = 0;; round++) {
-        await_round(team, round);
+        await_round(team, round, &patience);
         if (!team->work)
             return NULL;
         team->work(team->context, member->part, team->threads);
-        if (atomic_fetch_sub(&team->left, 1) == 1 && atomic_load(&team->caller_sleeps))
-            futex_wake(&team->left);
+        if (atomic_fetch_sub(&team->left, 1) != 1)
+            continue;
+        atomic_fetch_add(&team->finished, 1);
+        if (atomic_load(&team->caller_sleeps))
+            futex_wake(&team->finished);
     }
 }
 
@@ -105,9 +130,11 @@ struct team *team_start(int threads, struct error *err)
     atomic_init(&team->round, 0);
     atomic_init(&team->sleepers, 0);
     atomic_init(&team->left, 0);
+    atomic_init(&team->finished, 0);
     atomic_init(&team->caller_sleeps, 0);
     team->work = NULL;
     team->context = NULL;
+    team->caller_patience = MAX_PATIENCE;
     team->threads = 1;
     for (int part = 1; part < threads; part++) {
         if (!start_member(team, part, err)) {
@@ -135,17 +162,13 @@ int team_threads(const struct team *team)
     return team->threads;
 }
 
-static void await_members(struct team *team)
+static void await_members(struct team *team, unsigned seen)
 {
-    unsigned left;
-    for (int spin = 0; spin < SPINS; spin++) {
-        if (atomic_load_explicit(&team->left, memory_order_acquire) == 0)
-            return;
-        relax();
-    }
+    if (spin(&team->finished, seen, &team->caller_patience))
+        return;
     atomic_store(&team->caller_sleeps, 1);
-    while ((left = atomic_load(&team->left)) != 0)
-        futex_wait(&team->left, left);
+    while (atomic_load(&team->finished) == seen)
+        futex_wait(&team->finished, seen);
     atomic_store(&team->caller_sleeps, 0);
 }
 
@@ -155,12 +178,13 @@ void team_run(struct team *team, team_work *work, void *context)
         work(context, 0, 1);
         return;
     }
+    unsigned finished = atomic_load(&team->finished);
     team->work = work;
     team->context = context;
     atomic_store(&team->left, (unsigned)team->threads - 1);
     begin_round(team);
     work(context, 0, team->threads);
-    await_members(team);
+    await_members(team, finished);
 }
 
 void team_split(int count, int part, int parts, int *begin, int *end)

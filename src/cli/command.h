@@ -16,7 +16,8 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-extern const struct command serve_command, run_command, tokenize_command, info_command;
+extern const struct command serve_command, run_command, tokenize_command, info_command, quantize_command,
+    bench_command, verify_command, pull_command;
 
 /* Prints "linnet: message" on stderr; returns EXIT_USAGE for a usage error, else EXIT_FAILED. */
 int report(const struct error *err);

@@ -17,6 +17,10 @@ embedded_\name\()_end:
         embed   tokenizer_config, "models/sst2-minilm/tokenizer_config.json"
         embed   weights, "models/sst2-minilm/model.safetensors"
         embed   worker, "python/linnet_worker.py"
+        embed   page, "web/index.html"
+        embed   page_style, "web/style.css"
+        embed   page_script, "web/app.js"
+        embed   page_icon, "web/icon.svg"
         embed   notice, "NOTICE"
         embed   license, "LICENSE"
 

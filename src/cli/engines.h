@@ -2,6 +2,7 @@
 #ifndef LINNET_CLI_ENGINES_H
 #define LINNET_CLI_ENGINES_H
 
+#include "cli/find.h"
 #include "cli/options.h"
 #include "cli/setup.h"
 #include "engine/python.h"
@@ -12,6 +13,7 @@ struct engine_choice {
     int worker_timeout_ms;
     size_t batch_size; /* texts in one call of a worker */
     struct python_options python;
+    struct hub_name name; /* of the model that Python serves, where it is one of the Hub */
 };
 
 /* auto; batches of 8; python_options_default(). */
@@ -80,7 +82,7 @@ void engine_choice_default(struct engine_choice *choice);
             &(choice).python.worker_script, 0, 0                                                               \
     }
 
-/* Opens what serves `model` (a directory; for Python also a name at Hugging Face; NULL: the embedded model).
+/* Opens what serves `model` (a directory or a Hub name, which Python finds itself; NULL: the embedded model).
  * On success close the engine, then the files. ERR_USAGE where the options contradict each other. */
 bool engine_choice_open(struct engine_choice *choice, const struct setup *setup, const char *model,
                         struct model_files *files, struct engine **out, struct error *err);

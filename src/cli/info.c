@@ -28,17 +28,48 @@ static void put_paths(struct buf *out, const char *separator, const char *quote)
     }
 }
 
+/* Who says how states are pooled. */
+static const char *pooling_origin(const struct sentence *sentence)
+{
+    static const char *const words[] = {[POOLING_FROM_FILES] = "as its files say",
+                                        [POOLING_ASKED_FOR] = "as --pooling says",
+                                        [POOLING_ASSUMED] = "assumed: its files do not say"};
+    return words[sentence->origin];
+}
+
+static void put_task(struct buf *out, const struct model_desc *desc)
+{
+    const struct sentence *sentence = desc->sentence;
+    if (!sentence) {
+        buf_printf(out, "task          %s, scores by %s\n", desc->task_name, function_name(desc));
+        buf_printf(out, "labels        %d:", desc->label_count);
+        for (int i = 0; i < desc->label_count; i++)
+            buf_printf(out, " %s", desc->labels[i]);
+        buf_putc(out, '\n');
+        return;
+    }
+    buf_printf(out, "task          %s: %d dimensions%s\n", desc->task_name, desc->columns,
+               sentence->normalises ? ", of length 1" : "");
+    buf_printf(out, "pooling       %s (%s)", sentence->pooling_name, pooling_origin(sentence));
+    if (sentence->dense_count)
+        buf_printf(out, ", Dense layers: %d", sentence->dense_count);
+    buf_putc(out, '\n');
+    if (sentence->prompt_count)
+        buf_puts(out, "prompts      ");
+    for (int i = 0; i < sentence->prompt_count; i++)
+        buf_printf(out, " %s", sentence->prompts[i].name);
+    if (sentence->prompt_count)
+        buf_putc(out, '\n');
+}
+
 static void put_text(struct buf *out, const struct model_desc *desc, int threads)
 {
     buf_printf(out, "model         %s\n", desc->name);
     buf_printf(out, "architecture  %s (%s): %d layers, hidden %d, %d heads, intermediate %d, %s\n",
                desc->architecture, desc->model_type, desc->layers, desc->hidden, desc->heads,
                desc->intermediate, desc->activation);
-    buf_printf(out, "task          %s, scores by %s\n", desc->task_name, function_name(desc));
-    buf_printf(out, "labels        %d:", desc->label_count);
-    for (int i = 0; i < desc->label_count; i++)
-        buf_printf(out, " %s", desc->labels[i]);
-    buf_printf(out, "\nvocabulary    %d tokens; a text may have %d\n", desc->vocab_size, desc->max_tokens);
+    put_task(out, desc);
+    buf_printf(out, "vocabulary    %d tokens; a text may have %d\n", desc->vocab_size, desc->max_tokens);
     buf_printf(out, "parameters    %.1f million, stored as %s\n", (double)desc->parameters * 1e-6,
                desc->stored);
     buf_printf(out, "precision     %s\n", desc->precision);
@@ -50,6 +81,27 @@ static void put_text(struct buf *out, const struct model_desc *desc, int threads
     buf_printf(out, ")\nthreads       %d\n", threads);
 }
 
+static void put_json_embedding(struct buf *out, const struct model_desc *desc)
+{
+    const struct sentence *sentence = desc->sentence;
+    if (!sentence)
+        return;
+    static const char *const origins[] = {
+        [POOLING_FROM_FILES] = "files", [POOLING_ASKED_FOR] = "option", [POOLING_ASSUMED] = "assumed"};
+    buf_printf(out, "\"dimensions\":%d,\"normalises\":%s,\"dense_layers\":%d,", desc->columns,
+               sentence->normalises ? "true" : "false", sentence->dense_count);
+    json_put_field(out, "pooling", sentence->pooling_name);
+    json_put_field(out, "pooling_origin", origins[sentence->origin]);
+    buf_puts(out, "\"prompts\":{");
+    for (int i = 0; i < sentence->prompt_count; i++) {
+        buf_puts(out, i ? "," : "");
+        json_put_string(out, sentence->prompts[i].name, strlen(sentence->prompts[i].name));
+        buf_putc(out, ':');
+        json_put_string(out, sentence->prompts[i].text, strlen(sentence->prompts[i].text));
+    }
+    buf_puts(out, "},");
+}
+
 static void put_json(struct buf *out, const struct model_desc *desc, int threads)
 {
     buf_putc(out, '{');
@@ -59,7 +111,8 @@ static void put_json(struct buf *out, const struct model_desc *desc, int threads
     json_put_field(out, "activation", desc->activation);
     json_put_field(out, "task", desc->task_name);
     json_put_field(out, "problem_type", problem_type_name(desc->problem_type));
-    json_put_field(out, "function_to_apply", function_name(desc));
+    json_put_field(out, "function_to_apply", desc->sentence ? NULL : function_name(desc));
+    put_json_embedding(out, desc);
     json_put_field(out, "stored", desc->stored);
     json_put_field(out, "precision", desc->precision);
     json_put_field(out, "isa", desc->isa);
@@ -88,12 +141,15 @@ static int info_main(int argc, char **argv)
     const struct option_row rows[] = {
         {OPTION_GROUP, NULL, NULL, "Output", NULL, 0, 0},
         {OPTION_FLAG, "json", NULL, "one JSON object", &json, 0, 0},
+        REVISION_ROW(setup),
+        TASK_ROWS(setup),
         SETUP_ROWS(setup),
     };
     const struct usage usage = {
         .line = "linnet info [options] [MODEL]",
-        .text = "Loads MODEL, a directory in Hugging Face form (or the embedded model), and says what it is "
-                "and how it runs here.",
+        .text =
+            "Loads MODEL, a directory or a Hub name (or the embedded model), and says what it is and how it "
+            "runs here.",
         .examples = "  linnet info\n  linnet info --json ./my-model",
         .rows = rows,
         .row_count = sizeof rows / sizeof *rows,

@@ -118,8 +118,8 @@ static bool view_string(yyjson_val *object, const char *key, const char **text, 
     return true;
 }
 
-static bool read_object(const char *line, size_t length, struct arena *arena, struct input *out,
-                        struct error *err)
+static bool read_object(struct lines *lines, const char *line, size_t length, struct arena *arena,
+                        struct input *out, struct error *err)
 {
     yyjson_doc *doc = json_read(line, length, LINE_DEPTH, arena, err);
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -128,6 +128,7 @@ static bool read_object(const char *line, size_t length, struct arena *arena, st
     if (!yyjson_is_obj(root))
         return error_set(err, ERR_BAD_INPUT, "the line is %s, want an object with \"text\"",
                          json_type_words(root));
+    lines->object = root;
     if (!view_string(root, "text", &out->text, &out->text_length, err))
         return false;
     yyjson_val *pair = yyjson_obj_get(root, "text_pair");
@@ -172,8 +173,8 @@ enum line_result lines_next(struct lines *lines, struct arena *arena, struct inp
         lines->dropped = 0;
         return LINE_BAD;
     }
-    bool read =
-        lines->jsonl ? read_object(line, length, arena, out, err) : read_plain(line, length, arena, out, err);
+    bool read = lines->jsonl ? read_object(lines, line, length, arena, out, err)
+                             : read_plain(line, length, arena, out, err);
     return read ? LINE_TEXT : LINE_BAD;
 }
 

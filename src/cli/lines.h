@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "engine/engine.h"
 
 struct lines {
@@ -17,6 +18,7 @@ struct lines {
     size_t dropped; /* bytes of the line being read, which is too long to be kept */
     bool at_end;
     size_t number;        /* of the line last read, from 1 */
+    yyjson_val *object;   /* with jsonl the line last read, in the arena it was read into */
     uint64_t bytes_read;  /* of whole lines */
     uint64_t total_bytes; /* of a regular file; 0 where it is not known */
 };

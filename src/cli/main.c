@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,8 +8,9 @@
 #include "cli/command.h"
 #include "cli/version.h"
 
-static const struct command *const commands[] = {&serve_command, &run_command, &tokenize_command,
-                                                 &info_command};
+static const struct command *const commands[] = {&serve_command,  &run_command,      &tokenize_command,
+                                                 &info_command,   &quantize_command, &bench_command,
+                                                 &verify_command, &pull_command};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 int report(const struct error *err)
@@ -70,8 +72,10 @@ static bool open_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    if (!open_standard_descriptors())
+    if (!open_standard_descriptors()) {
+        fprintf(stderr, "linnet: /dev/null cannot be opened for reading and writing: %s\n", strerror(errno));
         return EXIT_FAILED;
+    }
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

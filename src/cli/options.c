@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/suggest.h"
 
-enum { MAX_OPTIONS = 64, HELP_COLUMN = 34 };
+enum { MAX_OPTIONS = 96, HELP_COLUMN = 34 };
 
 static void print_help(const struct usage *usage)
 {
@@ -22,7 +23,7 @@ static void print_help(const struct usage *usage)
         char left[80];
         snprintf(left, sizeof left, "  --%s%s%s", row->name, row->argument ? " " : "",
                  row->argument ? row->argument : "");
-        printf("%-*s %s\n", HELP_COLUMN, left, row->help);
+        printf("%-*s %s%s\n", HELP_COLUMN, left, row->type == OPTION_REFUSED ? "refused: " : "", row->help);
     }
     printf("%-*s %s\n", HELP_COLUMN, "  --help", "this text");
     printf("\nExamples:\n%s\n", usage->examples);
@@ -45,6 +46,17 @@ static bool set_number(const struct option_row *row, const char *value, struct e
     return true;
 }
 
+static bool add_to_list(const struct option_row *row, const char *value, struct error *err)
+{
+    struct option_list *list = row->target;
+    if (list->is_preset)
+        *list = (struct option_list){.count = 0};
+    if (list->count == OPTION_LIST_SIZE)
+        return error_set(err, ERR_USAGE, "--%s is given more than %d times", row->name, OPTION_LIST_SIZE);
+    list->values[list->count++] = value;
+    return true;
+}
+
 static bool set_value(const struct option_row *row, const char *value, struct error *err)
 {
     switch (row->type) {
@@ -54,10 +66,40 @@ static bool set_value(const struct option_row *row, const char *value, struct er
     case OPTION_INT:
     case OPTION_SIZE:
         return set_number(row, value, err);
+    case OPTION_LIST:
+        return add_to_list(row, value, err);
+    case OPTION_REFUSED:
+        return error_set(err, ERR_USAGE, "--%s has no meaning here: %s", row->name, row->help);
     default:
         *(const char **)row->target = value;
         return true;
     }
+}
+
+static bool set_flag(const struct option_row *row, const char *value, struct error *err)
+{
+    bool on = strcasecmp(value, "true") == 0 || strcmp(value, "1") == 0;
+    if (!on && strcasecmp(value, "false") != 0 && strcmp(value, "0") != 0)
+        return error_set(err, ERR_USAGE, "--%s is \"%.60s\", want true or false", row->name, value);
+    *(bool *)row->target = on;
+    return true;
+}
+
+bool options_set(const struct usage *usage, const char *name, const char *value, struct error *err)
+{
+    for (size_t i = 0; i < usage->row_count; i++) {
+        const struct option_row *row = &usage->rows[i];
+        if (!row->name || strcmp(row->name, name) != 0)
+            continue;
+        if (row->type == OPTION_FLAG)
+            return set_flag(row, value, err);
+        if (!set_value(row, value, err))
+            return false;
+        if (row->type == OPTION_LIST)
+            ((struct option_list *)row->target)->is_preset = true;
+        return true;
+    }
+    return error_set(err, ERR_INTERNAL, "there is no option --%s", name);
 }
 
 static void refuse_unknown(const struct usage *usage, const char *argument, struct error *err)
@@ -90,6 +132,15 @@ static enum parsed take_positional(int argc, char **argv, const char *positional
     return PARSED_RUN;
 }
 
+/* The index of a long option, or -1. */
+static int find_long(const struct option *longs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(longs[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
 enum parsed options_parse(const struct usage *usage, int argc, char **argv, const char *positional[],
                           size_t capacity, size_t *positional_count, struct error *err)
 {
@@ -107,13 +158,17 @@ enum parsed options_parse(const struct usage *usage, int argc, char **argv, cons
     opterr = 0;
     optind = 1;
     for (;;) {
-        int index = -1, at = optind, found = getopt_long(argc, argv, ":h", longs, &index);
+        int index = -1, at = optind, found = getopt_long(argc, argv, ":ho:", longs, &index);
         if (found == -1)
             return take_positional(argc, argv, positional, capacity, positional_count, err);
         if (found == 'h' || (found == 0 && (size_t)index == help)) {
             print_help(usage);
             return PARSED_HELP;
         }
+        if (found == 'o')
+            index = find_long(longs, count, "output");
+        if (found == 'o' && index >= 0)
+            found = 0;
         if (found == ':') {
             error_set(err, ERR_USAGE, "%.100s wants a value; see --help", argv[optind - 1]);
             return PARSED_WRONG;

@@ -13,12 +13,29 @@ enum { LINE_BYTES = 1 << 20 /* kept between lines */ };
 struct tokenizing {
     struct setup setup;
     const char *input;
-    bool no_truncation;
+    bool no_truncation, offsets;
     struct lines lines;
     struct arena arena; /* of one line */
     struct buf out;
     unsigned long long texts, failed, truncated;
 };
+
+/* As the tokenizers package gives them: characters of the token's text, its word's number there, and whether
+ * it is a special token put around the texts. */
+static void put_places(struct buf *out, const struct token_place *places, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%s[%u,%u]", i ? "," : "],\"offsets\":[", places[i].start, places[i].end);
+    for (size_t i = 0; i < count; i++) {
+        buf_puts(out, i ? "," : "],\"words\":[");
+        if (places[i].word < 0)
+            buf_puts(out, "null");
+        else
+            buf_printf(out, "%d", (int)places[i].word);
+    }
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%s%d", i ? "," : "],\"special_tokens_mask\":[", places[i].word < 0);
+}
 
 static void put_row(struct buf *out, const struct tokenizer *tokenizer, const struct item *item, bool pair)
 {
@@ -32,12 +49,14 @@ static void put_row(struct buf *out, const struct tokenizer *tokenizer, const st
     }
     for (size_t i = 0; pair && i < item->length; i++)
         buf_printf(out, "%s%d", i ? "," : "],\"type_ids\":[", item->type_ids[i]);
+    if (item->places)
+        put_places(out, item->places, item->length);
     buf_puts(out, item->length < item->full_length ? "],\"truncated\":true}\n" : "]}\n");
 }
 
 static bool stream(struct tokenizing *self, const struct engine *engine, struct error *err)
 {
-    const struct prepare_options options = {.truncate = !self->no_truncation};
+    const struct prepare_options options = {.truncate = !self->no_truncation, .places = self->offsets};
     struct input input;
     struct item item;
     for (;;) {
@@ -99,6 +118,10 @@ static int tokenize_main(int argc, char **argv)
          0},
         {OPTION_FLAG, "no-truncation", NULL, "report texts over the model's limit instead of cutting them",
          &self.no_truncation, 0, 0},
+        {OPTION_FLAG, "offsets", NULL,
+         "add each token's characters as \"offsets\", \"words\" and \"special_tokens_mask\"", &self.offsets,
+         0, 0},
+        REVISION_ROW(self.setup),
     };
     const struct usage usage = {
         .line = "linnet tokenize [options] [MODEL] [FILE]",

@@ -16,15 +16,28 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/stats.h"
+#include "base/team.h"
 #include "model/config.h"
+#include "model/sentence.h"
+#include "model/stages.h"
 #include "text/tokenizer.h"
 
-enum task { TASK_TEXT_CLASSIFICATION, TASK_OTHER };
+enum task {
+    TASK_TEXT_CLASSIFICATION,
+    TASK_TOKEN_CLASSIFICATION,
+    TASK_ZERO_SHOT_CLASSIFICATION,
+    TASK_FILL_MASK,
+    TASK_FEATURE_EXTRACTION,
+    TASK_OTHER
+};
 
 const char *task_name(enum task task); /* Hugging Face's pipeline names */
 
-/* What an item's result is: a row of numbers, or JSON that is handed on as it is. */
-enum result_type { RESULT_ROW, RESULT_JSON };
+/* The task of that name, or of its alias ("ner", "sentiment-analysis"); TASK_OTHER for any other. */
+enum task task_find(const char *name);
+
+/* What an item's result is: rows of numbers, or JSON that is handed on as it is. */
+enum result_type { RESULT_ROWS, RESULT_JSON };
 
 /* All that the layers above know about a model. Lives as long as its engine. */
 struct model_desc {
@@ -38,13 +51,21 @@ struct model_desc {
     enum task task;
     const char *task_name; /* also of TASK_OTHER */
     enum problem_type problem_type;
+    int columns;       /* of a pooled row: labels, or the dimensions of an embedding */
+    int token_columns; /* of a row of ROWS_TOKENS: labels, or the hidden size */
+
+    /* Of TASK_FEATURE_EXTRACTION, else NULL: how embeddings are pooled and whether the model itself
+     * normalises them; prompts. */
+    const struct sentence *sentence;
+
     int label_count;
     const char *const *labels;
     int layers, hidden, heads, intermediate, vocab_size;
-    int max_tokens;        /* of one text, special tokens included */
-    const char *precision; /* of the arithmetic: "fp32" */
-    const char *stored;    /* "F32", "F16", "BF16" */
-    const char *isa;       /* the kernel path: "avx2", ... */
+    int max_tokens;                             /* of one text, special tokens included */
+    int special_tokens, special_tokens_of_pair; /* with RESULT_ROWS: how many of these a text gets, a pair */
+    const char *precision;                      /* of the arithmetic: "fp32" */
+    const char *stored;                         /* "F32", "F16", "BF16" */
+    const char *isa;                            /* the kernel path: "avx2", ... */
     uint64_t parameters;
     size_t packed_bytes, mapped_bytes;
 };
@@ -54,6 +75,8 @@ struct input {
     size_t text_length;
     const char *pair; /* or NULL; an empty pair is none, as in transformers */
     size_t pair_length;
+    const int32_t *ids; /* in place of both, or NULL: tokens taken as they are, special ones included */
+    size_t id_count;
     const char *json; /* with RESULT_JSON in place of text and pair, or NULL: any value */
     size_t json_length;
 };
@@ -62,10 +85,43 @@ struct input {
  * list; or whatever "inputs" holds, as one. */
 enum input_form { INPUT_IN_LIST, INPUT_SINGLE, INPUT_ONLY_IN_LIST, INPUT_WHOLE };
 
+/* Which rows an item asks for: one of its pooled state (logits, or an embedding with all Dense layers), one a
+ * token (logits, or the encoder's last state), or one a mask token (predictions). */
+enum row_kind { ROWS_POOLED, ROWS_TOKENS, ROWS_MASKS };
+
+/* Of ROWS_MASKS: which of the vocabulary are wanted, of each mask the best `top_k`. */
+struct fill_options {
+    const int32_t *targets; /* [target_count], each below vocab_size; NULL: all tokens */
+    size_t target_count;
+    size_t top_k; /* at most target_count or vocab_size */
+};
+
+struct prediction {
+    int32_t id;
+    float score; /* a probability among the whole vocabulary */
+};
+
+/* Whether an embedding is scaled to length 1 (Euclidean): as the model's own modules say, or always, or
+ * never. */
+enum normalise { NORMALISE_AS_MODEL, NORMALISE_ALWAYS, NORMALISE_NEVER };
+
 struct prepare_options {
+    enum row_kind rows;
+    const struct fill_options *fill; /* with ROWS_MASKS; lives as long as the item */
+    bool places;                     /* fill the item's places */
     bool truncate;
     enum truncation strategy;
+    enum truncation_side side;
     size_t max_tokens; /* with truncate: cut to this many; 0: to what the model takes */
+    /* Without truncate: cut as transformers' pipelines of tokens and of zero-shot labels do unasked, to the
+     * tokenizer's own limit, where it has one and the strategy can reach it. */
+    bool cuts_unasked;
+
+    /* Of ROWS_POOLED with TASK_FEATURE_EXTRACTION. */
+    enum normalise normalise;
+    int dimensions;     /* keep the first so many of desc.columns, before normalising; 0: all */
+    const char *prompt; /* valid UTF-8 put before the text (desc.sentence->prompts), or NULL */
+
     /* With RESULT_JSON instead: the text of an object, or NULL; it outlives the item. */
     const char *parameters;
     size_t parameters_length;
@@ -79,8 +135,19 @@ struct item {
     int32_t *ids;
     uint8_t *type_ids;
     size_t length, full_length; /* tokens now and before truncation */
-    float *row;                 /* [label_count] logits, filled by lane_run() */
-    enum error_kind error;      /* ERR_NONE, or why there is no result */
+    enum row_kind row_kind;
+    size_t row_count; /* 1, length, or how many masks there are */
+    size_t columns;   /* elements of a row */
+    bool normalised;  /* the row is to be scaled to length 1 */
+    float *rows;      /* [row_count][columns] logits, states or an embedding, filled by lane_run() */
+    const struct token_place *places; /* [length], or NULL where they were not asked for */
+
+    /* With ROWS_MASKS in place of rows. */
+    const struct fill_options *fill;
+    const int *masks;               /* [row_count] indices into ids */
+    struct prediction *predictions; /* [row_count][fill->top_k], falling by score; filled by lane_run() */
+
+    enum error_kind error; /* ERR_NONE, or why there is no result */
 
     /* With RESULT_JSON. */
     uint64_t
@@ -104,6 +171,7 @@ struct job {
 
     /* The scheduler's. */
     struct job *next, *previous;
+    int line;            /* of the queue: the model's */
     size_t taken;        /* items handed to lanes or dropped */
     size_t waiting_cost; /* of the items not taken */
     atomic_size_t remaining;
@@ -128,10 +196,13 @@ struct engine_operations {
     bool (*prepare)(const struct engine *engine, const struct input *input,
                     const struct prepare_options *options, struct arena *arena, struct item *out,
                     struct error *err);
-    struct lane *(*lane_open)(const struct engine *engine, int threads, struct error *err);
+    struct lane *(*lane_open)(const struct engine *engine, struct team *team, int threads, struct error *err);
     void (*lane_run)(struct lane *lane, struct item *const items[], size_t count);
     void (*lane_close)(struct lane *lane);
     void (*close)(struct engine *engine);
+
+    /* NULL where the engine knows no stages. */
+    void (*lane_measure)(struct lane *lane, struct stage_times *times);
 
     /* NULL where the engine has no processes. */
     void (*lane_wait)(struct lane *lane);
@@ -162,13 +233,29 @@ static inline bool engine_prepare(const struct engine *engine, const struct inpu
 /* A lane of `threads` threads, the caller of lane_run() being one. NULL: ERR_NO_MEMORY, ERR_IO. */
 static inline struct lane *lane_open(const struct engine *engine, int threads, struct error *err)
 {
-    return engine->operations->lane_open(engine, threads, err);
+    return engine->operations->lane_open(engine, NULL, threads, err);
 }
 
-/* Computes all items as one batch: fills row, or error, of each. One call at a time a lane. */
+/* The same with a team of the caller's, which outlives the lane; lanes that share it run in turn. */
+static inline struct lane *lane_open_on(const struct engine *engine, struct team *team, struct error *err)
+{
+    return engine->operations->lane_open(engine, team, team_threads(team), err);
+}
+
+/* Computes all items as one batch: fills rows, or error, of each. One call at a time a lane. */
 static inline void lane_run(struct lane *lane, struct item *const items[], size_t count)
 {
     lane->engine->operations->lane_run(lane, items, count);
+}
+
+/* From now on lane_run() adds the time of its stages to *times, which the caller keeps; NULL: no longer.
+ * Between calls of lane_run(), on its thread. False where the engine knows no stages, as in Python. */
+static inline bool lane_measure(struct lane *lane, struct stage_times *times)
+{
+    if (!lane->engine->operations->lane_measure)
+        return false;
+    lane->engine->operations->lane_measure(lane, times);
+    return true;
 }
 
 static inline void lane_close(struct lane *lane)

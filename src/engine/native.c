@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/team.h"
+#include "engine/embedding.h"
+#include "engine/fill_mask.h"
 #include "model/family.h"
 #include "model/model.h"
 
@@ -16,20 +18,15 @@ struct native {
 
 struct native_lane {
     struct lane lane;
-    struct team *team;
+    struct team *team;     /* own_team, or the caller's */
+    struct team *own_team; /* or NULL */
     struct arena arena;
+    struct stage_times *times; /* the caller's, or NULL */
 };
 
 static const struct native *native_of(const struct engine *engine)
 {
     return (const struct native *)engine;
-}
-
-const char *task_name(enum task task)
-{
-    static const char *const names[] = {
-        [TASK_TEXT_CLASSIFICATION] = "text-classification", [TASK_OTHER] = "other"};
-    return names[task];
 }
 
 /* --- Preparing */
@@ -49,21 +46,102 @@ static bool check_tokens(const struct native *native, const struct encoding *enc
     return true;
 }
 
+static const char NO_RESULT[] = "no memory for the result of a text";
+
+/* Rows of logits, or of states. */
+static bool make_rows(const struct model_desc *desc, const struct prepare_options *options,
+                      struct arena *arena, struct item *out, struct error *err)
+{
+    bool tokens = options->rows == ROWS_TOKENS;
+    out->row_count = tokens ? out->length : 1;
+    out->columns = (size_t)(tokens ? desc->token_columns : desc->columns);
+    if (!tokens && desc->sentence) {
+        if (options->dimensions < 0 || options->dimensions > desc->columns)
+            return error_set(err, ERR_BAD_INPUT, "dimensions is %d, the model's embeddings have %d",
+                             options->dimensions, desc->columns);
+        if (options->dimensions)
+            out->columns = (size_t)options->dimensions;
+        out->normalised = options->normalise == NORMALISE_ALWAYS ||
+                          (options->normalise == NORMALISE_AS_MODEL && desc->sentence->normalises);
+    }
+    out->rows = arena_alloc(arena, out->row_count * out->columns * sizeof *out->rows);
+    return out->rows || error_set(err, ERR_NO_MEMORY, NO_RESULT);
+}
+
+static bool make_predictions(const struct native *native, const struct fill_options *fill,
+                             struct arena *arena, struct item *out, struct error *err)
+{
+    const int32_t mask = tokenizer_special_id(native->tokenizer, SPECIAL_ID_MASK);
+    int *masks = arena_alloc(arena, out->length * sizeof *masks);
+    for (size_t i = 0; masks && i < out->length; i++)
+        if (out->ids[i] == mask)
+            masks[out->row_count++] = (int)i;
+    if (masks && out->row_count == 0)
+        return error_set(err, ERR_BAD_INPUT,
+                         "the text has no mask token, want %s where a word is to be found",
+                         tokenizer_token(native->tokenizer, mask));
+    out->fill = fill;
+    out->masks = masks;
+    out->predictions = arena_alloc(arena, out->row_count * fill->top_k * sizeof *out->predictions);
+    return (masks && out->predictions) || error_set(err, ERR_NO_MEMORY, NO_RESULT);
+}
+
+/* Tokens that came as such. */
+static bool take_ids(const struct input *input, const struct encode_options *options, struct arena *arena,
+                     struct encoding *out, struct error *err)
+{
+    bool cut = options->truncate && input->id_count > options->max_tokens;
+    size_t length = cut ? options->max_tokens : input->id_count;
+    size_t skipped = options->side == TRUNCATE_LEFT ? input->id_count - length : 0;
+    *out = (struct encoding){.ids = arena_alloc(arena, length * sizeof *out->ids),
+                             .type_ids = arena_calloc(arena, length, 1),
+                             .length = length,
+                             .full_length = input->id_count};
+    if (!out->ids || !out->type_ids)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu tokens", length);
+    memcpy(out->ids, input->ids + skipped, length * sizeof *out->ids);
+    return true;
+}
+
+static bool encode(const struct native *native, const struct input *input,
+                   const struct prepare_options *options, size_t limit, struct arena *arena,
+                   struct encoding *out, struct error *err)
+{
+    const size_t said = tokenizer_max_length(native->tokenizer);
+    const bool unasked = !options->truncate && options->cuts_unasked && said;
+    struct encode_options encode = {
+        .truncate = options->truncate || unasked,
+        .strategy = options->strategy,
+        .side = options->side,
+        .max_tokens = unasked               ? said
+                      : options->max_tokens ? options->max_tokens
+                                            : limit,
+        .places = options->places,
+    };
+    const char *pair = input->pair_length > 0 ? input->pair : NULL;
+    if (input->ids)
+        return take_ids(input, &encode, arena, out, err);
+    if (tokenizer_encode(native->tokenizer, input->text, input->text_length, pair, input->pair_length,
+                         &encode, arena, out, err))
+        return true;
+    if (!unasked || err->kind != ERR_BAD_INPUT)
+        return false;
+    encode.truncate = false;
+    return tokenizer_encode(native->tokenizer, input->text, input->text_length, pair, input->pair_length,
+                            &encode, arena, out, err);
+}
+
 static bool prepare(const struct engine *engine, const struct input *input,
                     const struct prepare_options *options, struct arena *arena, struct item *out,
                     struct error *err)
 {
     const struct native *native = native_of(engine);
+    struct input text = *input;
+    if (!input->ids && !embedding_text(&engine->desc, options->prompt, arena, &text, err))
+        return false;
     size_t limit = (size_t)engine->desc.max_tokens;
-    struct encode_options encode = {
-        .truncate = options->truncate,
-        .strategy = options->strategy,
-        .max_tokens = options->max_tokens ? options->max_tokens : limit,
-    };
     struct encoding encoding;
-    const char *pair = input->pair_length > 0 ? input->pair : NULL;
-    if (!tokenizer_encode(native->tokenizer, input->text, input->text_length, pair, input->pair_length,
-                          &encode, arena, &encoding, err))
+    if (!encode(native, &text, options, limit, arena, &encoding, err))
         return false;
     if (encoding.length > limit && options->truncate)
         return error_set(err, ERR_TOO_LONG,
@@ -80,14 +158,17 @@ static bool prepare(const struct engine *engine, const struct input *input,
     if (!check_tokens(native, &encoding, err))
         return false;
     *out = (struct item){
+        .key = options->rows, /* a batch has one kind of rows */
+        .row_kind = options->rows,
+        .places = encoding.places,
         .cost = encoding.length,
         .ids = encoding.ids,
         .type_ids = encoding.type_ids,
         .length = encoding.length,
         .full_length = encoding.full_length,
-        .row = arena_alloc(arena, (size_t)engine->desc.label_count * sizeof(float)),
     };
-    return out->row || error_set(err, ERR_NO_MEMORY, "no memory for the result of a text");
+    return options->rows == ROWS_MASKS ? make_predictions(native, options->fill, arena, out, err)
+                                       : make_rows(&engine->desc, options, arena, out, err);
 }
 
 /* --- Running */
@@ -95,12 +176,13 @@ static bool prepare(const struct engine *engine, const struct input *input,
 static void lane_close_native(struct lane *lane)
 {
     struct native_lane *native = (struct native_lane *)lane;
-    team_stop(native->team);
+    team_stop(native->own_team);
     arena_free(&native->arena);
     free(native);
 }
 
-static struct lane *lane_open_native(const struct engine *engine, int threads, struct error *err)
+static struct lane *lane_open_native(const struct engine *engine, struct team *team, int threads,
+                                     struct error *err)
 {
     struct native_lane *lane = calloc(1, sizeof *lane);
     if (!lane) {
@@ -109,12 +191,35 @@ static struct lane *lane_open_native(const struct engine *engine, int threads, s
     }
     lane->lane.engine = engine;
     arena_init(&lane->arena, SIZE_MAX, SIZE_MAX);
-    lane->team = team_start(threads, err);
-    if (!lane->team) {
+    if (!team)
+        team = lane->own_team = team_start(threads, err);
+    lane->team = team;
+    if (!team) {
         free(lane);
         return NULL;
     }
     return &lane->lane;
+}
+
+/* Asks for a row of each mask. */
+static bool choose_masks(struct item *const items[], size_t count, struct arena *arena, struct batch *batch)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += items[i]->row_count;
+    int *tokens = arena_alloc(arena, rows * sizeof *tokens);
+    int *row_offsets = arena_alloc(arena, (count + 1) * sizeof *row_offsets);
+    if (!tokens || !row_offsets)
+        return false;
+    row_offsets[0] = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < items[i]->row_count; j++)
+            tokens[row_offsets[i] + (int)j] = batch->offsets[i] + items[i]->masks[j];
+        row_offsets[i + 1] = row_offsets[i] + (int)items[i]->row_count;
+    }
+    batch->tokens = tokens;
+    batch->row_offsets = row_offsets;
+    return true;
 }
 
 /* Concatenates the items' tokens. False where there is no memory. */
@@ -129,13 +234,15 @@ static bool make_batch(struct item *const items[], size_t count, struct arena *a
     if (!offsets || !ids || !type_ids)
         return false;
     offsets[0] = 0;
+    *out = (struct batch){.count = (int)count, .offsets = offsets, .ids = ids, .type_ids = type_ids};
     for (size_t i = 0; i < count; i++) {
         memcpy(ids + offsets[i], items[i]->ids, items[i]->length * sizeof *ids);
         memcpy(type_ids + offsets[i], items[i]->type_ids, items[i]->length);
         offsets[i + 1] = offsets[i] + (int)items[i]->length;
     }
-    *out = (struct batch){.count = (int)count, .offsets = offsets, .ids = ids, .type_ids = type_ids};
-    return true;
+    if (items[0]->row_kind == ROWS_TOKENS)
+        out->row_offsets = offsets;
+    return items[0]->row_kind != ROWS_MASKS || choose_masks(items, count, arena, out);
 }
 
 static bool all_finite(const float *row, size_t n)
@@ -146,25 +253,50 @@ static bool all_finite(const float *row, size_t n)
     return true;
 }
 
+/* What the model computed for an item, rows[row_count][columns], becomes its result. */
+static void take_rows(struct item *item, const float *rows, size_t columns)
+{
+    item->error = all_finite(rows, item->row_count * columns) ? ERR_NONE : ERR_NON_FINITE;
+    if (item->row_kind == ROWS_MASKS) {
+        if (item->error == ERR_NONE)
+            fill_mask_predict(item, rows, columns);
+        return;
+    }
+    for (size_t i = 0; i < item->row_count; i++)
+        memcpy(item->rows + i * item->columns, rows + i * columns, item->columns * sizeof *rows);
+    if (item->normalised)
+        embedding_normalise(item->rows, item->columns);
+}
+
 static void lane_run_native(struct lane *lane, struct item *const items[], size_t count)
 {
     struct native_lane *native_lane = (struct native_lane *)lane;
     const struct native *native = native_of(lane->engine);
-    size_t labels = (size_t)lane->engine->desc.label_count;
+    bool tokens = items[0]->row_kind == ROWS_TOKENS;
+    size_t columns = (size_t)(tokens ? lane->engine->desc.token_columns : lane->engine->desc.columns);
+    size_t row_count = 0;
     struct batch batch;
     struct error err;
     arena_reset(&native_lane->arena);
-    float *logits = arena_alloc(&native_lane->arena, count * labels * sizeof *logits);
-    bool ran = logits && make_batch(items, count, &native_lane->arena, &batch) &&
-               model_classify(native->model, &batch, native_lane->team, &native_lane->arena, logits, &err);
+    for (size_t i = 0; i < count; i++)
+        row_count += items[i]->row_count;
+    float *rows = arena_alloc(&native_lane->arena, row_count * columns * sizeof *rows);
+    bool ran = rows && make_batch(items, count, &native_lane->arena, &batch) &&
+               model_run(native->model, &batch, native_lane->team, &native_lane->arena, rows,
+                         native_lane->times, &err);
     for (size_t i = 0; i < count; i++) {
         if (!ran) {
             items[i]->error = ERR_NO_MEMORY;
             continue;
         }
-        memcpy(items[i]->row, logits + i * labels, labels * sizeof *logits);
-        items[i]->error = all_finite(items[i]->row, labels) ? ERR_NONE : ERR_NON_FINITE;
+        take_rows(items[i], rows, columns);
+        rows += items[i]->row_count * columns;
     }
+}
+
+static void lane_measure_native(struct lane *lane, struct stage_times *times)
+{
+    ((struct native_lane *)lane)->times = times;
 }
 
 /* --- Opening */
@@ -182,17 +314,57 @@ static const struct engine_operations operations = {
     .lane_open = lane_open_native,
     .lane_run = lane_run_native,
     .lane_close = lane_close_native,
+    .lane_measure = lane_measure_native,
     .close = close_native,
 };
 
-static int token_limit(const struct native *native)
+static enum task task_of(const struct head *head)
 {
-    size_t positions = (size_t)model_config(native->model)->max_positions;
-    size_t said = tokenizer_max_length(native->tokenizer);
-    return (int)(said && said < positions ? said : positions);
+    switch (head->kind) {
+    case HEAD_TOKEN_CLASSIFICATION:
+        return TASK_TOKEN_CLASSIFICATION;
+    case HEAD_MASKED_LM:
+        return TASK_FILL_MASK;
+    case HEAD_NONE:
+        return TASK_FEATURE_EXTRACTION;
+    default:
+        return TASK_TEXT_CLASSIFICATION;
+    }
 }
 
-static void describe(struct native *native, const struct model_files *files, const struct kernels *kernels)
+static int token_limit(const struct native *native)
+{
+    size_t most = (size_t)model_config(native->model)->max_tokens;
+    const struct sentence *sentence = model_config(native->model)->sentence;
+    size_t said = tokenizer_max_length(native->tokenizer);
+    if (sentence && sentence->max_tokens)
+        said = (size_t)sentence->max_tokens;
+    return (int)(said && said < most ? said : most);
+}
+
+/* The task that is asked for, or the model's own. A classifier of sentence pairs can be both. */
+static bool choose_task(const struct native *native, const char *asked, enum task *out, struct error *err)
+{
+    const struct head *head = model_config(native->model)->head;
+    *out = task_of(head);
+    if (asked) {
+        enum task task = task_find(asked);
+        if (task == *out || (task == TASK_ZERO_SHOT_CLASSIFICATION && head->kind == HEAD_CLASSIFICATION))
+            *out = task;
+        else
+            return error_set(err, ERR_UNSUPPORTED_MODEL,
+                             "the task \"%.60s\" is not one for a %s, which is made for %s", asked,
+                             head->architecture, task_name(*out));
+    }
+    if (*out == TASK_FILL_MASK && tokenizer_special_id(native->tokenizer, SPECIAL_ID_MASK) < 0)
+        return error_set(err, ERR_UNSUPPORTED_MODEL,
+                         "the tokenizer has no \"mask_token\", which fill-mask needs");
+    return (*out != TASK_FILL_MASK && *out != TASK_TOKEN_CLASSIFICATION) ||
+           tokenizer_can_decode(native->tokenizer, err);
+}
+
+static void describe(struct native *native, const struct model_files *files, const struct kernels *kernels,
+                     enum task task)
 {
     const struct model_config *config = model_config(native->model);
     struct model_facts facts = model_facts(native->model);
@@ -200,10 +372,13 @@ static void describe(struct native *native, const struct model_files *files, con
         .name = files->name,
         .engine = "native",
         .model_type = config->family->model_type,
-        .architecture = config->family->architecture,
+        .architecture = config->head->architecture,
         .activation = config->activation_name,
-        .task = TASK_TEXT_CLASSIFICATION,
-        .task_name = task_name(TASK_TEXT_CLASSIFICATION),
+        .task = task,
+        .task_name = task_name(task),
+        .columns = model_columns(native->model),
+        .token_columns = model_token_columns(native->model),
+        .sentence = config->sentence,
         .problem_type = config->problem_type,
         .label_count = config->label_count,
         .labels = config->labels,
@@ -213,7 +388,9 @@ static void describe(struct native *native, const struct model_files *files, con
         .intermediate = config->intermediate,
         .vocab_size = config->vocab_size,
         .max_tokens = token_limit(native),
-        .precision = "fp32",
+        .special_tokens = (int)tokenizer_special_count(native->tokenizer, false),
+        .special_tokens_of_pair = (int)tokenizer_special_count(native->tokenizer, true),
+        .precision = precision_name(facts.precision),
         .stored = facts.stored,
         .isa = kernels->name,
         .parameters = facts.parameters,
@@ -223,47 +400,88 @@ static void describe(struct native *native, const struct model_files *files, con
 }
 
 static bool load(struct native *native, const struct model_files *files, const struct kernels *kernels,
-                 int threads, struct error *err)
+                 const struct model_options *options, int threads, struct error *err)
 {
     struct team *team = team_start(threads, err);
     if (!team)
         return false;
-    native->model = model_open(files, kernels, team, err);
+    native->model = model_open(files, kernels, options, team, err);
     team_stop(team);
     if (!native->model)
         return false;
-    native->tokenizer = files->tokenizer_json.bytes
-                            ? tokenizer_open_json(files->tokenizer_json, files->tokenizer_config, err)
-                            : tokenizer_open_vocab(files->vocab, files->tokenizer_config, err);
+    const struct sentence *sentence = model_config(native->model)->sentence;
+    const struct tokenizer_files tokenizer_files = {
+        .json = files->tokenizer_json,
+        .vocab = files->vocab,
+        .vocab_json = files->vocab_json,
+        .merges = files->merges,
+        .config = files->tokenizer_config,
+        .model_config = files->config,
+        .lower_case = sentence && sentence->lower_case,
+    };
+    native->tokenizer = tokenizer_open(&tokenizer_files, err);
     return native->tokenizer != NULL;
+}
+
+/* The arithmetic that --precision asks for, *asked, which is NULL for auto. */
+static bool choose_precision(const struct native_options *options, const struct kernels *kernels,
+                             enum precision *out, const enum precision **asked, struct error *err)
+{
+    *asked = NULL;
+    if (strcmp(options->precision, "auto") == 0)
+        return true;
+    for (int i = 0; i < PRECISION_COUNT; i++) {
+        enum precision precision = (enum precision)i;
+        if (strcmp(options->precision, precision_name(precision)) != 0)
+            continue;
+        if (!kernels->gemm[precision])
+            return error_set(err, ERR_USAGE,
+                             "precision %s: the %s path has no instruction for it, want auto, fp32 or int8",
+                             options->precision, kernels->name);
+        *out = precision;
+        *asked = out;
+        return true;
+    }
+    return error_set(err, ERR_USAGE, "precision \"%.40s\" is unknown, want auto, fp32, bf16 or int8",
+                     options->precision);
 }
 
 bool native_check(const struct native_options *options, struct error *err)
 {
-    if (strcmp(options->precision, "auto") != 0 && strcmp(options->precision, "fp32") != 0)
-        return error_set(err, ERR_USAGE, "precision \"%.40s\" is unknown, want auto or fp32",
-                         options->precision);
-    return kern_select(options->isa, err) != NULL;
+    enum precision precision;
+    const enum precision *asked;
+    const struct kernels *kernels = kern_select(options->isa, err);
+    return kernels && choose_precision(options, kernels, &precision, &asked, err) &&
+           (!options->pooling || pooling_check(options->pooling, err));
 }
 
 struct engine *native_open(const struct model_files *files, const struct native_options *options,
                            struct error *err)
 {
-    if (!native_check(options, err))
-        return NULL;
+    enum precision precision;
+    const enum precision *asked;
     const struct kernels *kernels = kern_select(options->isa, err);
+    if (!kernels || !choose_precision(options, kernels, &precision, &asked, err))
+        return NULL;
     struct native *native = calloc(1, sizeof *native);
     if (!native) {
         error_set(err, ERR_NO_MEMORY, "no memory to open %s", files->name);
         return NULL;
     }
     native->engine.operations = &operations;
-    if (!load(native, files, kernels, options->load_threads, err)) {
+    enum task task;
+    const struct model_options model_options = {
+        .precision = asked,
+        .features = options->task && task_find(options->task) == TASK_FEATURE_EXTRACTION,
+        .pooling = options->pooling,
+    };
+    if (!load(native, files, kernels, &model_options, options->load_threads, err) ||
+        !choose_task(native, options->task, &task, err)) {
         error_prefix(err, "%s", files->name);
         close_native(&native->engine);
         return NULL;
     }
-    describe(native, files, kernels);
+    describe(native, files, kernels, task);
     return &native->engine;
 }
 

@@ -7,16 +7,19 @@
 
 struct native_options {
     const char *isa;       /* caps the kernel path; NULL: the best this processor has */
-    const char *precision; /* "auto" or "fp32" */
+    const char *precision; /* "auto", "fp32", "bf16" or "int8" */
     int load_threads;
+    const char *task;    /* a pipeline's name (task_find()); NULL: what the model was made for */
+    const char *pooling; /* of embeddings: "mean", "cls", ... (model/sentence.h); NULL: what the files say */
 };
 
-/* Whether native_open() would take these options on this machine: ERR_USAGE (an unknown isa or precision). */
+/* Whether native_open() would take these options on this machine: ERR_USAGE (an unknown isa, precision or
+ * pooling). */
 bool native_check(const struct native_options *options, struct error *err);
 
 /* Loads a model. `files` must outlive the engine. On failure NULL, with err->message beginning with the
- * model's name: ERR_BAD_MODEL, ERR_UNSUPPORTED_MODEL, ERR_USAGE (an unknown isa or precision),
- * ERR_NO_MEMORY. */
+ * model's name: ERR_BAD_MODEL, ERR_UNSUPPORTED_MODEL (also a task that the model has no head or the tokenizer
+ * no decoder for), ERR_USAGE (an unknown isa, precision or pooling), ERR_NO_MEMORY. */
 struct engine *native_open(const struct model_files *files, const struct native_options *options,
                            struct error *err);
 

@@ -298,9 +298,11 @@ static void lane_run_python(struct lane *lane, struct item *const items[], size_
 
 /* --- Lanes */
 
-static struct lane *lane_open_python(const struct engine *engine, int threads, struct error *err)
+static struct lane *lane_open_python(const struct engine *engine, struct team *team, int threads,
+                                     struct error *err)
 {
     struct python *python = (struct python *)(uintptr_t)engine;
+    (void)team;
     (void)threads; /* the worker's own affair */
     if (python->lanes == python->opened) {
         error_set(err, ERR_USAGE, "the Python engine has %d workers, and as many lanes at most",
@@ -377,6 +379,7 @@ static bool write_load(struct python *python, struct error *err)
     buf_init(&out);
     buf_putc(&out, '{');
     json_put_field(&out, "model", options->model);
+    json_put_field(&out, "revision", options->revision);
     json_put_field(&out, "task", options->task);
     json_put_field(&out, "device", options->device);
     json_put_field(&out, "dtype", options->dtype);

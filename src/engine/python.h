@@ -13,6 +13,7 @@
 
 struct python_options {
     const char *model;         /* a directory or a name at Hugging Face; NULL with a worker_script */
+    const char *revision;      /* of such a name; NULL: its main branch */
     const char *python;        /* the interpreter; NULL: of $VIRTUAL_ENV, else python3 on PATH */
     const char *task;          /* of transformers; NULL: what the model was made for */
     const char *device;        /* torch's name: "cpu", "cuda:0", "mps" */

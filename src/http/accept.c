@@ -1,4 +1,4 @@
-/* The listening socket. It is watched by uv_poll_t and not by uv_tcp_t, whose newer versions accept one
+/* The listening sockets. They are watched by uv_poll_t and not by uv_tcp_t, whose newer versions accept one
  * connection a pass of the loop: under load that starves new clients. */
 #include <errno.h>
 #include <netdb.h>
@@ -39,7 +39,7 @@ static int try_listen(const struct addrinfo *address)
     return fd;
 }
 
-static int port_of(int fd)
+int accept_port_of(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
@@ -50,55 +50,63 @@ static int port_of(int fd)
     return atoi(port);
 }
 
-static bool explain_failure(const struct http_options *options, int number, struct error *err)
+static bool explain_failure(const char *host, int port, int number, struct error *err)
 {
     if (number == EADDRINUSE)
         return error_set(
             err, ERR_ADDRESS_IN_USE,
             "%s port %d is in use by another program: stop it, or choose another port (0 picks a free one)",
-            options->host, options->port);
+            host, port);
     if (number == EACCES)
         return error_set(err, ERR_PERMISSION,
-                         "the system refuses port %d to this user: choose one above 1023", options->port);
+                         "the system refuses port %d to this user: choose one above 1023", port);
     if (number == EADDRNOTAVAIL)
         return error_set(
             err, ERR_NOT_FOUND,
             "no network interface of this machine has the address %s: 127.0.0.1 and 0.0.0.0 always work",
-            options->host);
-    return error_set_errno(err, number, "listening on %s port %d", options->host, options->port);
+            host);
+    return error_set_errno(err, number, "listening on %s port %d", host, port);
+}
+
+static bool listen_on(struct http_server *server, int port, struct listener *listener, struct error *err)
+{
+    const char *host = server->options.host;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
+    char text[16];
+    if (port < 0 || port > 65535)
+        return error_set(err, ERR_USAGE, "port %d: 0 to 65535 is right", port);
+    snprintf(text, sizeof text, "%d", port);
+    int unresolved = getaddrinfo(host, text, &hints, &found);
+    if (unresolved != 0)
+        return error_set(err, ERR_NOT_FOUND, "no address for host %s: %s", host, gai_strerror(unresolved));
+    int number = 0;
+    for (const struct addrinfo *address = found; address && listener->fd < 0; address = address->ai_next) {
+        listener->fd = try_listen(address);
+        if (listener->fd < 0)
+            number = errno;
+    }
+    freeaddrinfo(found);
+    if (listener->fd < 0)
+        return explain_failure(host, port, number, err);
+    int code = uv_poll_init(&server->loop, &listener->poll, listener->fd);
+    if (code != 0) {
+        close(listener->fd);
+        listener->fd = -1;
+        return error_set(err, ERR_IO, "the event loop can't watch the listening socket: %s",
+                         uv_strerror(code));
+    }
+    listener->poll.data = server;
+    return true;
 }
 
 bool accept_listen(struct http_server *server, struct error *err)
 {
-    const struct http_options *options = &server->options;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
-    char port[16];
-    if (options->port < 0 || options->port > 65535)
-        return error_set(err, ERR_USAGE, "port %d: 0 to 65535 is right", options->port);
-    snprintf(port, sizeof port, "%d", options->port);
-    int unresolved = getaddrinfo(options->host, port, &hints, &found);
-    if (unresolved != 0)
-        return error_set(err, ERR_NOT_FOUND, "no address for host %s: %s", options->host,
-                         gai_strerror(unresolved));
-    int number = 0;
-    for (const struct addrinfo *address = found; address && server->listen_fd < 0;
-         address = address->ai_next) {
-        server->listen_fd = try_listen(address);
-        if (server->listen_fd < 0)
-            number = errno;
-    }
-    freeaddrinfo(found);
-    if (server->listen_fd < 0)
-        return explain_failure(options, number, err);
-    int code = uv_poll_init(&server->loop, &server->listener, server->listen_fd);
-    if (code != 0) {
-        close(server->listen_fd);
-        server->listen_fd = -1;
-        return error_set(err, ERR_IO, "the event loop can't watch the listening socket: %s",
-                         uv_strerror(code));
-    }
-    server->listener.data = server;
-    server->port = port_of(server->listen_fd);
+    int second = server->options.second_port;
+    if (!listen_on(server, server->options.port, &server->listeners[0], err) ||
+        (second && !listen_on(server, second, &server->listeners[1], err)))
+        return false;
+    server->port = accept_port_of(server->listeners[0].fd);
+    server->second_port = second;
     return true;
 }
 
@@ -108,14 +116,16 @@ static void pause_accepting(struct http_server *server, int number)
     if (!server->accept_failed)
         log_warn("no connection can be accepted for now: %s; trying again", strerror(number));
     server->accept_failed = true;
-    uv_poll_stop(&server->listener);
+    for (int i = 0; i < 2; i++)
+        if (server->listeners[i].fd >= 0)
+            uv_poll_stop(&server->listeners[i].poll);
     deadline_start(server, DEADLINE_ACCEPT_AGAIN, &server->accept_deadline);
 }
 
 /* False: nothing is left to accept, or nothing can be. */
-static bool accept_one(struct http_server *server)
+static bool accept_one(struct http_server *server, const struct listener *listener)
 {
-    int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return false;
@@ -136,36 +146,43 @@ static bool accept_one(struct http_server *server)
 static void on_acceptable(uv_poll_t *poll, int status, int events)
 {
     struct http_server *server = poll->data;
+    const struct listener *listener = container_of(poll, struct listener, poll);
     (void)status;
     (void)events;
-    for (int i = 0; i < BURST && accept_one(server); i++)
+    for (int i = 0; i < BURST && accept_one(server, listener); i++)
         continue;
 }
 
 bool accept_start(struct http_server *server)
 {
-    return uv_poll_start(&server->listener, UV_READABLE, on_acceptable) == 0;
+    bool started = true;
+    for (int i = 0; i < 2; i++)
+        if (server->listeners[i].fd >= 0)
+            started = uv_poll_start(&server->listeners[i].poll, UV_READABLE, on_acceptable) == 0 && started;
+    return started;
 }
 
 void accept_expired(struct http_server *server, struct deadline *deadline)
 {
     (void)deadline;
-    if (server->listen_fd >= 0)
-        accept_start(server);
+    accept_start(server);
 }
 
 void accept_all(struct http_server *server)
 {
-    while (accept_one(server))
-        continue;
+    for (int i = 0; i < 2; i++)
+        while (server->listeners[i].fd >= 0 && accept_one(server, &server->listeners[i]))
+            continue;
 }
 
 void accept_stop(struct http_server *server)
 {
-    if (server->listen_fd < 0)
-        return;
     deadline_stop(&server->accept_deadline);
-    uv_close((uv_handle_t *)&server->listener, NULL);
-    close(server->listen_fd);
-    server->listen_fd = -1;
+    for (int i = 0; i < 2; i++) {
+        if (server->listeners[i].fd < 0)
+            continue;
+        uv_close((uv_handle_t *)&server->listeners[i].poll, NULL);
+        close(server->listeners[i].fd);
+        server->listeners[i].fd = -1;
+    }
 }

@@ -182,20 +182,14 @@ bool connection_has_input(const struct connection *connection)
 
 /* --- Requests */
 
-/* OPTIONS that no handler is asked about: for the whole server, and before a cross-origin request. */
+/* OPTIONS for the whole server, about which no handler is asked. */
 static bool answers_options(struct connection *connection)
 {
-    static const struct http_response_field fields[] = {
-        {"Allow", "GET, HEAD, POST, OPTIONS"},
-        {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
-        {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id"},
-        {"Access-Control-Max-Age", "86400"},
-    };
+    static const struct http_response_field allow = {"Allow", "GET, HEAD, POST, OPTIONS"};
     const struct parser *parser = &connection->exchange->parser;
-    bool is_cors = connection->server->options.cors_origin != NULL;
-    if (parser->machine.method != HTTP_OPTIONS || (!is_cors && parser->path[0] != '*'))
+    if (parser->machine.method != HTTP_OPTIONS || parser->path[0] != '*')
         return false;
-    struct answer answer = {.status = 204, .fields = fields, .field_count = is_cors ? 4 : 1};
+    struct answer answer = {.status = 204, .fields = &allow, .field_count = 1};
     struct buf body;
     buf_init(&body);
     response_send(connection, &answer, &body);

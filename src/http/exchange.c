@@ -6,8 +6,8 @@
 #include "base/stats.h"
 #include "http/internal.h"
 
-/* What an exchange keeps of each of its buffers and of its arena for the next one. */
-enum { KEPT_BYTES = 16384, ARENA_BYTES = 1 << 20 };
+/* What an exchange keeps of each of its buffers for the next one. */
+enum { KEPT_BYTES = 16384 };
 
 static void put_hex(char *out, uint64_t value)
 {
@@ -26,10 +26,11 @@ struct http_exchange *exchange_begin(struct http_server *server, struct connecti
         if (!exchange)
             return NULL;
         parser_init(&exchange->parser, &server->limits);
-        arena_init(&exchange->arena, KEPT_BYTES, ARENA_BYTES);
     }
     exchange->connection = connection;
     exchange->user = NULL;
+    exchange->path_skipped = 0;
+    exchange->place = 0;
     exchange->begin_ns = clock_ns();
     exchange->is_known = exchange->is_answered = false;
     put_hex(exchange->id, server->id_high);
@@ -41,7 +42,6 @@ struct http_exchange *exchange_begin(struct http_server *server, struct connecti
 static void release(struct http_exchange *exchange)
 {
     parser_free(&exchange->parser);
-    arena_free(&exchange->arena);
     free(exchange);
 }
 
@@ -54,7 +54,6 @@ void exchange_end(struct http_server *server, struct http_exchange *exchange)
         return;
     }
     parser_reset(&exchange->parser, KEPT_BYTES);
-    arena_reset(&exchange->arena);
     exchange->next_spare = server->spares;
     server->spares = exchange;
     server->spare_count++;
@@ -98,7 +97,19 @@ const char *http_method(const struct http_exchange *x)
 
 const char *http_path(const struct http_exchange *x)
 {
-    return x->parser.path;
+    const char *path = x->parser.path + x->path_skipped;
+    return *path ? path : "/";
+}
+
+void http_enter(struct http_exchange *x, size_t skipped, int place)
+{
+    x->path_skipped = skipped;
+    x->place = place;
+}
+
+int http_place(const struct http_exchange *x)
+{
+    return x->place;
 }
 
 const char *http_query(const struct http_exchange *x)
@@ -111,14 +122,15 @@ const char *http_field(const struct http_exchange *x, const char *name)
     return parser_field(&x->parser, name);
 }
 
+bool http_is_second_port(const struct http_exchange *x)
+{
+    int second = x->connection->server->second_port;
+    return second && accept_port_of(x->connection->fd) == second;
+}
+
 const char *http_request_id(const struct http_exchange *x)
 {
     return x->id;
-}
-
-bool http_has_body(const struct http_exchange *x)
-{
-    return x->parser.has_body;
 }
 
 struct blob http_body(const struct http_exchange *x)
@@ -126,11 +138,6 @@ struct blob http_body(const struct http_exchange *x)
     const struct buf *body = &x->parser.body;
     const char *bytes = body->bytes ? body->bytes : "";
     return (struct blob){.bytes = (const unsigned char *)bytes, .size = body->length};
-}
-
-struct arena *http_arena(struct http_exchange *x)
-{
-    return &x->arena;
 }
 
 void http_set_user(struct http_exchange *x, void *user)

@@ -22,7 +22,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -33,6 +32,7 @@ struct http_exchange;
 struct http_options {
     const char *host;            /* an address or name to bind, such as "127.0.0.1" or "::1" */
     int port;                    /* 0: the system picks one, see http_port() */
+    int second_port;             /* of the same host, for http_is_second_port(); 0: none */
     size_t max_header_bytes;     /* request line and fields: 414, 431 past it; also extensions and trailers of
                                     chunks */
     int max_header_fields;       /* trailers included: 431 past it */
@@ -47,8 +47,10 @@ struct http_options {
     int write_ms;   /* answer to its last byte taken by the kernel: reset */
     int idle_ms;    /* before the first request and between requests: closed silently */
     int drain_ms;   /* http_drain() to the end of http_run(), at the most */
-    /* NULL: no CORS. "*" or an origin: Access-Control-* on every answer, and OPTIONS answered 204. */
-    const char *cors_origin;
+    /* Origins whose pages may call, as "https://a.example" or "https://a.example,https://b.example", or "*":
+     * any. They get Access-Control-* on every answer, to OPTIONS with the methods of the handler's Allow. */
+    const char *const *cors_origins; /* [cors_origin_count] */
+    size_t cors_origin_count;        /* 0: no CORS */
     bool access_log; /* one info line an answer: method, path, status, bytes, ms, request id */
 };
 
@@ -62,8 +64,7 @@ struct http_handler {
 
     /* The head is read. True: read the body, then call on_request. False: the handler has answered by
      * http_respond(), and the body, if any, is not read (the connection closes after the answer where one was
-     * announced). OPTIONS * is answered by the server and not seen here; with CORS, neither is any OPTIONS.
-     */
+     * announced). OPTIONS * is answered by the server and not seen here. */
     bool (*on_head)(void *context, struct http_exchange *x);
 
     /* The request is whole. Answer now, or later from a task given to http_post(). */
@@ -81,8 +82,10 @@ struct http_handler {
      * could be read. */
     void (*on_answer)(void *context, struct http_exchange *x, int status, uint64_t duration_ns);
 
-    /* Appends the body for an error that the server found itself. Returns its type, a static string. */
-    const char *(*render_error)(void *context, int status, const char *message, struct buf *body);
+    /* Appends the body for an error that the server found itself. Returns its type, a static string. x is
+     * NULL where no head could be read; on_head may not have seen it. */
+    const char *(*render_error)(void *context, struct http_exchange *x, int status, const char *message,
+                                struct buf *body);
 
     /* Draining begins: health should say so from now on. */
     void (*on_drain)(void *context);
@@ -90,7 +93,7 @@ struct http_handler {
 
 /* Binds and listens, raises RLIMIT_NOFILE towards max_connections, and ignores SIGPIPE. SIGTERM and SIGINT
  * drain, a second one stops at once. Clients may connect from now on; they are answered once http_run() runs.
- * Copies *options and *handler; host and cors_origin must outlive the server. NULL: ERR_ADDRESS_IN_USE,
+ * Copies *options and *handler; host and cors_origins must outlive the server. NULL: ERR_ADDRESS_IN_USE,
  * ERR_PERMISSION, ERR_NOT_FOUND (no such host), ERR_USAGE (port), ERR_NO_MEMORY, ERR_IO, each saying what to
  * do. */
 struct http_server *http_open(const struct http_options *options, const struct http_handler *handler,
@@ -138,24 +141,26 @@ const char *http_method(const struct http_exchange *x);
 /* Percent-decoded, without the query; begins with '/'. */
 const char *http_path(const struct http_exchange *x);
 
+/* From now on http_path() begins `skipped` bytes later ("/" where nothing is left), and http_place() is
+ * `place`: for a handler that gives paths of the same form to several things. Once, in on_head or
+ * render_error. */
+void http_enter(struct http_exchange *x, size_t skipped, int place);
+int http_place(const struct http_exchange *x); /* 0 before */
+
 /* What follows '?', as sent; "" where there is none. */
 const char *http_query(const struct http_exchange *x);
 
 /* The first field of that name, in any case, without white space around it; NULL where there is none. */
 const char *http_field(const struct http_exchange *x, const char *name);
 
+/* Whether the request came in by options.second_port. */
+bool http_is_second_port(const struct http_exchange *x);
+
 /* The X-Request-Id field if it is sane (1 to 64 of [A-Za-z0-9._-]), else one that the server made. */
 const char *http_request_id(const struct http_exchange *x);
 
-/* The head announces a body: Content-Length above 0, or chunked. */
-bool http_has_body(const struct http_exchange *x);
-
 /* In on_request and later; bytes is never NULL. */
 struct blob http_body(const struct http_exchange *x);
-
-/* For the handler, reset when the exchange ends. Its ceiling is 1 MiB: what must hold a body's worth of data
- * belongs elsewhere. */
-struct arena *http_arena(struct http_exchange *x);
 
 /* NULL at first. */
 void http_set_user(struct http_exchange *x, void *user);

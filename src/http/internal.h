@@ -48,8 +48,9 @@ struct http_exchange {
     struct parser parser;
     struct connection *connection;
     struct http_exchange *next_spare;
-    struct arena arena;
     void *user;
+    size_t path_skipped; /* http_enter() */
+    int place;
     uint64_t begin_ns; /* first byte */
     bool is_answered;
     bool is_known; /* on_head was called, so on_end is owed */
@@ -125,6 +126,12 @@ struct answer {
     bool closes; /* whatever the client allows */
 };
 
+/* The fields of an answer that the options ask for where a page of another origin may read it; to OPTIONS
+ * also what it may send, whose methods are those of the answer's Allow (cors.c). */
+typedef void response_put_field(struct buf *head, const char *name, const char *value);
+void cors_put_fields(const struct connection *connection, const struct answer *answer,
+                     response_put_field *put, struct buf *head);
+
 /* Sends an answer and then calls connection_answered() or, where the client has left, connection_close(). */
 void response_send(struct connection *connection, const struct answer *answer, struct buf *body);
 
@@ -141,6 +148,11 @@ void response_send_continue(struct connection *connection);
 
 enum { READ_BYTES = 65536, UNREAD_BYTES = 65536, SPARE_EXCHANGES = 64 };
 
+struct listener {
+    uv_poll_t poll;
+    int fd; /* -1: not listening, or no longer */
+};
+
 struct http_server {
     struct http_options options;
     struct http_handler handler;
@@ -148,7 +160,7 @@ struct http_server {
     size_t held_body_bytes; /* of all exchanges */
 
     uv_loop_t loop;
-    uv_poll_t listener;
+    struct listener listeners[2]; /* of port and of second_port */
     uv_signal_t on_sigterm, on_sigint;
     uv_async_t wake;
     uv_timer_t timer;
@@ -156,8 +168,7 @@ struct http_server {
     struct deadline_list deadlines[DEADLINE_KINDS];
     struct deadline drain_deadline, accept_deadline;
 
-    int listen_fd; /* -1: no longer listening */
-    int port;
+    int port, second_port; /* second_port 0: there is none */
     bool is_draining, was_cut_short;
     struct connection *connections;
     int connection_count; /* not yet closed */
@@ -176,6 +187,7 @@ struct http_server {
 };
 
 bool accept_listen(struct http_server *server, struct error *err);
+int accept_port_of(int fd); /* the local port of a socket; 0: unknown */
 bool accept_start(struct http_server *server);
 void accept_all(struct http_server *server); /* until the queue is empty */
 void accept_stop(struct http_server *server);

@@ -91,14 +91,6 @@ static const char *date_now(struct http_server *server)
     return server->date;
 }
 
-static void put_cors_fields(struct buf *head, const char *origin)
-{
-    put_field(head, "Access-Control-Allow-Origin", origin);
-    put_field(head, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
-    if (strcmp(origin, "*") != 0)
-        put_field(head, "Vary", "Origin");
-}
-
 static void put_connection_field(struct connection *connection, struct buf *head)
 {
     const struct http_exchange *exchange = connection->exchange;
@@ -130,8 +122,7 @@ static void put_head(struct connection *connection, const struct answer *answer,
         put_field(head, "X-Request-Id", connection->exchange->id);
     for (size_t i = 0; i < answer->field_count; i++)
         put_field(head, answer->fields[i].name, answer->fields[i].value);
-    if (server->options.cors_origin)
-        put_cors_fields(head, server->options.cors_origin);
+    cors_put_fields(connection, answer, put_field, head);
     put_connection_field(connection, head);
     buf_puts(head, "\r\n");
 }
@@ -231,13 +222,19 @@ static void log_answer(const struct http_exchange *exchange, int status, size_t 
     buf_free(&fields);
 }
 
+/* NULL: no head of a request could be read. */
+static struct http_exchange *exchange_with_head(const struct connection *connection)
+{
+    struct http_exchange *exchange = connection->exchange;
+    return exchange && exchange->parser.head_done && exchange->parser.path ? exchange : NULL;
+}
+
 static void report(struct connection *connection, int status, size_t bytes)
 {
     struct http_server *server = connection->server;
     struct http_exchange *exchange = connection->exchange;
     uint64_t duration = exchange ? clock_ns() - exchange->begin_ns : 0;
-    bool has_head = exchange && exchange->parser.head_done && exchange->parser.path;
-    server->handler.on_answer(server->handler.context, has_head ? exchange : NULL, status, duration);
+    server->handler.on_answer(server->handler.context, exchange_with_head(connection), status, duration);
     if (server->options.access_log)
         log_answer(exchange, status, bytes, duration);
 }
@@ -294,7 +291,8 @@ void response_refuse(struct connection *connection, int status, const char *mess
     static const struct http_response_field retry = {"Retry-After", "1"};
     struct buf body;
     buf_init(&body);
-    const char *type = server->handler.render_error(server->handler.context, status, message, &body);
+    const char *type = server->handler.render_error(server->handler.context, exchange_with_head(connection),
+                                                    status, message, &body);
     struct answer answer = {.status = status, .content_type = type, .closes = true};
     if (status == 503) {
         answer.fields = &retry;

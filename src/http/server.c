@@ -131,7 +131,7 @@ struct http_server *http_open(const struct http_options *options, const struct h
                                            .body_bytes = options->max_body_bytes,
                                            .all_bodies_bytes = options->max_all_bodies_bytes,
                                            .held = &server->held_body_bytes};
-    server->listen_fd = -1;
+    server->listeners[0].fd = server->listeners[1].fd = -1;
     atomic_init(&server->posted, NULL);
     atomic_init(&server->stopping, false);
     deadlines_init(server);

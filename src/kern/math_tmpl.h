@@ -41,25 +41,30 @@ ALWAYS_INLINE vec vec_polynomial(vec x, const float *coefficients, int count)
     return vec_fma(odd, x, even);
 }
 
-/* exp(r) - 1 for r = x - n ln 2, |r| <= ln 2 / 2, with n the nearest integer. */
-ALWAYS_INLINE vec vec_expm1_reduced(vec x, vec *n)
+/* exp(r) - 1 for r = x - n ln 2, |r| <= ln 2 / 2, with n the nearest integer, and *power = 2^n; for -88 <= x
+ * <=
+ * 88. At n = -127 the power is 0. */
+ALWAYS_INLINE vec vec_expm1_reduced(vec x, vec *power)
 {
     /* (exp(r) - 1 - r) / r^2 */
     static const float coefficients[] = {0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558bp-5f, 0x1.12398ep-7f,
                                          0x1.6a4d6p-10f};
-    *n = vec_round(vec_mul(x, vec_set1(0x1.715476p+0f))); /* 1 / ln 2 */
-    vec r = vec_fnma(*n, vec_set1(0x1.62e430p-1f), x);    /* ln 2, upper 24 bits */
-    r = vec_fnma(*n, vec_set1(-0x1.05c610p-29f), r);      /* ln 2, the rest */
+    /* Added to a number below 2^22 it leaves no bits for a fraction: the sum is n + 127, in its lowest bits.
+     */
+    const vec rounder = vec_set1(0x1.8p23f + 127);
+    vec shifted = vec_fma(x, vec_set1(0x1.715476p+0f), rounder); /* 1 / ln 2 */
+    vec n = vec_sub(shifted, rounder);
+    vec r = vec_fnma(n, vec_set1(0x1.62e430p-1f), x); /* ln 2, upper 24 bits */
+    r = vec_fnma(n, vec_set1(-0x1.05c610p-29f), r);   /* ln 2, the rest */
+    *power = vec_exponent(shifted);
     return vec_fma(vec_mul(r, r), vec_polynomial(r, coefficients, 5), r);
 }
 
-/* Below -104 exp() is under half the least subnormal, above 89 past the greatest float. */
+/* For x <= 0, and NaN. What is below 2^-126 becomes 0. */
 ALWAYS_INLINE vec vec_exp(vec x)
 {
-    vec n;
-    x = vec_max(vec_set1(-104.0f), vec_min(vec_set1(89.0f), x));
-    vec e = vec_add(vec_expm1_reduced(x, &n), vec_set1(1.0f));
-    return vec_scale(e, n);
+    vec power, reduced = vec_expm1_reduced(vec_max(vec_set1(-88.0f), x), &power);
+    return vec_mul(vec_add(reduced, vec_set1(1.0f)), power);
 }
 
 ALWAYS_INLINE vec vec_relu(vec x)
@@ -103,6 +108,32 @@ ALWAYS_INLINE vec vec_gelu_tanh(vec x)
     return vec_gated(x, a, u);
 }
 
+/* Both GELUs for products of less precision, whose operands are rounded far more: max(x, 0) - a T(a - center)
+ * with a T the second term itself. Within 1.1e-5; half the work. */
+ALWAYS_INLINE vec vec_gelu_short(vec x, float cut, float center, const float coefficients[11])
+{
+    vec a = vec_min(vec_set1(cut), vec_abs(x));
+    vec t = vec_polynomial(vec_sub(a, vec_set1(center)), coefficients, 11);
+    return vec_fnma(a, t, vec_positive_part(x));
+}
+
+ALWAYS_INLINE vec vec_gelu_erf_short(vec x)
+{
+    static const float coefficients[] = {0x1.96f2cp-8f,    -0x1.1edd3ap-6f, 0x1.66df6cp-6f,
+                                         -0x1.f9381cp-7f,  0x1.8719bep-8f,  -0x1.2e8206p-11f,
+                                         -0x1.23d954p-11f, 0x1.d79698p-13f, -0x1.5530bcp-18f,
+                                         -0x1.985a1ap-17f, 0x1.f068380p-20f};
+    return vec_gelu_short(x, 5.0f, 2.5f, coefficients);
+}
+
+ALWAYS_INLINE vec vec_gelu_tanh_short(vec x)
+{
+    static const float coefficients[] = {0x1.1a371ep-7f,  -0x1.87f2d6p-6f,  0x1.d50884p-6f,   -0x1.2e4672p-6f,
+                                         0x1.87e212p-8f,  -0x1.87100cp-15f, -0x1.762b62p-11f, 0x1.b72930p-13f,
+                                         0x1.0bd86ep-17f, -0x1.bd1768p-17f, 0x1.cc1786p-20f};
+    return vec_gelu_short(x, 4.75f, 2.375f, coefficients);
+}
+
 ALWAYS_INLINE vec vec_silu(vec x)
 {
     vec a = vec_min(vec_set1(SILU_CUT), vec_abs(x));
@@ -113,16 +144,19 @@ ALWAYS_INLINE vec vec_silu(vec x)
  * 1. */
 ALWAYS_INLINE vec vec_tanh(vec x)
 {
-    vec n, one = vec_set1(1.0f);
+    vec power, one = vec_set1(1.0f);
     vec a = vec_min(vec_set1(10.0f), vec_abs(x));
-    vec reduced = vec_expm1_reduced(vec_add(a, a), &n);
-    vec power = vec_scale(one, n);
+    vec reduced = vec_expm1_reduced(vec_add(a, a), &power);
     vec e = vec_fma(power, reduced, vec_sub(power, one));
     return vec_copysign(vec_div(e, vec_add(e, vec_set1(2.0f))), x);
 }
 
-ALWAYS_INLINE vec vec_activate(vec x, enum activation activation)
+ALWAYS_INLINE vec vec_activate(enum precision precision, vec x, enum activation activation)
 {
+    if (precision != PRECISION_FP32 && activation == ACT_GELU_ERF)
+        return vec_gelu_erf_short(x);
+    if (precision != PRECISION_FP32 && activation == ACT_GELU_TANH)
+        return vec_gelu_tanh_short(x);
     switch (activation) {
     case ACT_NONE:
         return x;

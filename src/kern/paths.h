@@ -2,16 +2,20 @@
 #ifndef LINNET_KERN_PATHS_H
 #define LINNET_KERN_PATHS_H
 
+#include <float.h>
+#include <math.h>
+
 #include "kern/kern.h"
 
-extern const struct kernels kern_ref;
-#if defined(__x86_64__)
-extern const struct kernels kern_avx2, kern_avx512;
-#endif
+/* Each overwrites what its instruction set does better; the table holds the entries of the paths below. */
+typedef void kern_fill(struct kernels *table);
+kern_fill kern_fill_ref, kern_fill_avx2, kern_fill_avx_vnni, kern_fill_avx512, kern_fill_avx512_vnni,
+    kern_fill_avx512_bf16;
 
 enum {
     KERN_MAX_LANES = 16,            /* floats of the widest vector of any path */
-    KERN_ATTENTION_ROWS = 24,       /* query rows that attention_f32() takes at a time */
+    KERN_ATTENTION_ROWS = 24,       /* query rows that attention[] takes at a time; even */
+    KERN_ATTENTION_STRETCH = 120,   /* positions whose keys it packs at a time where there is a window */
     KERN_BLOCK_BYTES = 1024 * 1024, /* of x that a GEMM multiplies by one panel before it takes the next */
 };
 
@@ -33,8 +37,17 @@ static inline int kern_round_up(int n, int lanes)
     return (n + lanes - 1) / lanes * lanes;
 }
 
-/* pack_f32() of struct kernels for panels of `panel` columns; `widen` reads the stored type. */
-void kern_pack(float *data, const void *w, enum dtype dtype, int n, int k, int panel, int panel_begin,
-               int panel_end, void (*widen)(float *y, const void *x, enum dtype dtype, size_t n));
+/* How convert() quantises a row whose elements lie in -low..high (low, high >= 0): q = x * *factor, rounded
+ * to even, plus zero. */
+static inline struct row_scale kern_row_scale(float low, float high, bool finite, float *factor)
+{
+    struct row_scale row = {low / 255.0f + high / 255.0f, 0};
+    bool usable = finite && row.scale >= FLT_MIN;
+    *factor = usable ? 1.0f / row.scale : 0.0f;
+    if (!usable)
+        row.scale = finite ? 0.0f : NAN;
+    row.zero = (int32_t)lrintf(low * *factor);
+    return row;
+}
 
 #endif

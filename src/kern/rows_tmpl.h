@@ -1,52 +1,66 @@
-/* Softmax, layer norm and widening. Included once by each instruction-set file, after math_tmpl.h.
- * A row's sum has one order that its length decides: lane by lane over its vectors, then over the lanes. */
+/* Softmax, layer norm, rotation and widening. Included once by each instruction-set file, after
+ * softmax_tmpl.h. */
 #include <string.h>
-
-/* x[0..n) = exp(x - max); returns their sum. A NaN or +inf anywhere makes the sum NaN. */
-static float exp_row(float *x, int n)
-{
-    vec max = vec_set1(-INFINITY), sum = vec_set1(0.0f);
-    for (int i = 0; i < n; i += LANES)
-        max = vec_max(max, vec_select_first(vec_load_first(x + i, n - i), vec_set1(-INFINITY), n - i));
-    max = vec_set1(vec_max_lane(max));
-    for (int i = 0; i < n; i += LANES) {
-        vec e = vec_exp(vec_sub(vec_load_first(x + i, n - i), max));
-        sum = vec_add(sum, vec_select_first(e, vec_set1(0.0f), n - i));
-        vec_store_first(x + i, e, n - i);
-    }
-    return vec_sum(sum);
-}
-
-/* y[0..n) = x[0..n) / divisor */
-static void divide_row(float *y, const float *x, int n, float divisor)
-{
-    vec d = vec_set1(divisor);
-    for (int i = 0; i < n; i += LANES)
-        vec_store_first(y + i, vec_div(vec_load_first(x + i, n - i), d), n - i);
-}
 
 static void softmax(float *x, int n)
 {
-    divide_row(x, x, n, exp_row(x, n));
+    scale_row(x, x, n, 1.0f / exp_row(x, n));
+}
+
+static void rotate(float *x, int heads, int head_size, const float *turn)
+{
+    int half = head_size / 2;
+    for (int head = 0; head < heads; head++, x += head_size)
+        for (int i = 0; i < half; i += LANES) {
+            vec first = vec_load_first(x + i, half - i), second = vec_load_first(x + half + i, half - i);
+            vec cosine = vec_load_first(turn + i, half - i), sine = vec_load_first(turn + half + i, half - i);
+            vec_store_first(x + i, vec_sub(vec_mul(first, cosine), vec_mul(second, sine)), half - i);
+            vec_store_first(x + half + i, vec_add(vec_mul(second, cosine), vec_mul(first, sine)), half - i);
+        }
+}
+
+/* A row's sums go into so many accumulators in turn, so that an addition need not wait for the last. */
+enum { ROW_SUMS = 4 };
+
+ALWAYS_INLINE float sum_of_sums(const vec sums[ROW_SUMS])
+{
+    return vec_sum(vec_add(vec_add(sums[0], sums[1]), vec_add(sums[2], sums[3])));
 }
 
 static float row_mean(const float *x, int n)
 {
-    vec sum = vec_set1(0.0f);
-    for (int i = 0; i < n; i += LANES)
-        sum = vec_add(sum, vec_load_first(x + i, n - i));
-    return vec_sum(sum) / (float)n;
+    vec zero = vec_set1(0.0f), sums[ROW_SUMS] = {zero, zero, zero, zero};
+    int i = 0;
+    for (; i + ROW_SUMS * LANES <= n; i += ROW_SUMS * LANES) {
+        UNROLL
+        for (int s = 0; s < ROW_SUMS; s++)
+            sums[s] = vec_add(sums[s], vec_load(x + i + s * LANES));
+    }
+    UNROLL
+    for (int s = 0; s < ROW_SUMS; s++, i += LANES)
+        if (i < n)
+            sums[s] = vec_add(sums[s], vec_load_first(x + i, n - i));
+    return sum_of_sums(sums) / (float)n;
 }
 
 static float row_variance(const float *x, int n, float mean)
 {
-    vec sum = vec_set1(0.0f), center = vec_set1(mean);
-    for (int i = 0; i < n; i += LANES) {
-        vec d = vec_sub(vec_load_first(x + i, n - i), center);
-        d = vec_select_first(d, vec_set1(0.0f), n - i);
-        sum = vec_fma(d, d, sum);
+    vec zero = vec_set1(0.0f), sums[ROW_SUMS] = {zero, zero, zero, zero}, center = vec_set1(mean);
+    int i = 0;
+    for (; i + ROW_SUMS * LANES <= n; i += ROW_SUMS * LANES) {
+        UNROLL
+        for (int s = 0; s < ROW_SUMS; s++) {
+            vec d = vec_sub(vec_load(x + i + s * LANES), center);
+            sums[s] = vec_fma(d, d, sums[s]);
+        }
     }
-    return vec_sum(sum) / (float)n;
+    UNROLL
+    for (int s = 0; s < ROW_SUMS; s++, i += LANES)
+        if (i < n) {
+            vec d = vec_select_first(vec_sub(vec_load_first(x + i, n - i), center), zero, n - i);
+            sums[s] = vec_fma(d, d, sums[s]);
+        }
+    return sum_of_sums(sums) / (float)n;
 }
 
 static void layer_norm(float *y, const float *x, size_t stride, int rows, int n, const float *gamma,
@@ -73,6 +87,12 @@ ALWAYS_INLINE vec vec_load_widened(const unsigned char *x, enum dtype dtype, int
     return dtype == DTYPE_F16 ? vec_load_f16(half) : vec_load_bf16(half);
 }
 
+static void widen_int8(float *y, const int8_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i];
+}
+
 ALWAYS_INLINE void widen_as(enum dtype dtype, float *y, const unsigned char *x, size_t n, bool add)
 {
     for (size_t i = 0; i < n; i += LANES) {
@@ -96,6 +116,9 @@ static void widen(float *y, const void *x, enum dtype dtype, size_t n)
     case DTYPE_BF16:
         widen_as(DTYPE_BF16, y, x, n, false);
         break;
+    case DTYPE_I8:
+        widen_int8(y, x, n);
+        break;
     }
 }
 
@@ -111,5 +134,7 @@ static void add_widened(float *y, const void *x, enum dtype dtype, size_t n)
     case DTYPE_BF16:
         widen_as(DTYPE_BF16, y, x, n, true);
         break;
+    case DTYPE_I8:
+        break; /* no table of embeddings is stored so (kern.h) */
     }
 }

@@ -25,6 +25,19 @@ ALWAYS_INLINE void vec_store(float *p, vec v)
     _mm256_storeu_ps(p, v);
 }
 
+/* Four bytes at any address, in each lane. */
+ALWAYS_INLINE vec vec_set1_word(const void *p)
+{
+    float word;
+    __builtin_memcpy(&word, p, sizeof word);
+    return _mm256_set1_ps(word);
+}
+
+ALWAYS_INLINE vec vec_load_bytes(const void *p)
+{
+    return _mm256_castsi256_ps(_mm256_loadu_si256(p));
+}
+
 /* All ones in the first `count` lanes, 0 <= count <= 8. */
 ALWAYS_INLINE __m256i vec_mask(int count)
 {
@@ -102,21 +115,33 @@ ALWAYS_INLINE vec vec_copysign(vec v, vec sign)
     return _mm256_or_ps(vec_abs(v), _mm256_and_ps(_mm256_set1_ps(-0.0f), sign));
 }
 
-/* To the nearest integer, ties to even. */
-ALWAYS_INLINE vec vec_round(vec v)
+/* The lowest 9 bits of each lane as a float's sign and exponent. */
+ALWAYS_INLINE vec vec_exponent(vec v)
 {
-    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23));
 }
 
-/* v * 2^n for integers -200 <= n <= 200, rounded once: in two steps, for one power of two may leave the range
- * of float. */
-ALWAYS_INLINE vec vec_scale(vec v, vec n)
+/* Lane c of v[r] becomes lane r of v[c]. */
+ALWAYS_INLINE void vec_transpose(vec v[LANES])
 {
-    __m256i all = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(all, 1), rest = _mm256_sub_epi32(all, half);
-    __m256i bias = _mm256_set1_epi32(127);
-    vec first = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
-    vec second = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
-    return _mm256_mul_ps(_mm256_mul_ps(v, first), second);
+    vec pairs[LANES], fours[LANES];
+    UNROLL
+    for (int r = 0; r < LANES; r += 2) {
+        pairs[r] = _mm256_unpacklo_ps(v[r], v[r + 1]);
+        pairs[r + 1] = _mm256_unpackhi_ps(v[r], v[r + 1]);
+    }
+    UNROLL
+    for (int r = 0; r < LANES; r += 4) {
+        fours[r] = _mm256_shuffle_ps(pairs[r], pairs[r + 2], _MM_SHUFFLE(1, 0, 1, 0));
+        fours[r + 1] = _mm256_shuffle_ps(pairs[r], pairs[r + 2], _MM_SHUFFLE(3, 2, 3, 2));
+        fours[r + 2] = _mm256_shuffle_ps(pairs[r + 1], pairs[r + 3], _MM_SHUFFLE(1, 0, 1, 0));
+        fours[r + 3] = _mm256_shuffle_ps(pairs[r + 1], pairs[r + 3], _MM_SHUFFLE(3, 2, 3, 2));
+    }
+    UNROLL
+    for (int r = 0; r < 4; r++) {
+        v[r] = _mm256_permute2f128_ps(fours[r], fours[r + 4], 0x20);
+        v[r + 4] = _mm256_permute2f128_ps(fours[r], fours[r + 4], 0x31);
+    }
 }
 
 ALWAYS_INLINE float vec_sum(vec v)
@@ -142,6 +167,83 @@ ALWAYS_INLINE vec vec_load_bf16(const uint16_t *p)
 {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+/* --- Lanes that hold 32-bit integers */
+
+/* To the nearest integer, ties to even; what is out of range or NaN becomes the least integer. */
+ALWAYS_INLINE vec vec_to_int(vec v)
+{
+    return _mm256_castsi256_ps(_mm256_cvtps_epi32(v));
+}
+
+ALWAYS_INLINE vec vec_from_int(vec v)
+{
+    return _mm256_cvtepi32_ps(_mm256_castps_si256(v));
+}
+
+ALWAYS_INLINE vec vec_set1_int(int32_t n)
+{
+    return _mm256_castsi256_ps(_mm256_set1_epi32(n));
+}
+
+ALWAYS_INLINE vec vec_add_int(vec a, vec b)
+{
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+ALWAYS_INLINE vec vec_sub_int(vec a, vec b)
+{
+    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+ALWAYS_INLINE vec vec_mul_int(vec a, vec b)
+{
+    return _mm256_castsi256_ps(_mm256_mullo_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+/* The greater of two lanes as signed, and as unsigned integers. */
+ALWAYS_INLINE vec vec_max_int(vec a, vec b)
+{
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+ALWAYS_INLINE vec vec_max_uint(vec a, vec b)
+{
+    return _mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+ALWAYS_INLINE vec vec_clamp_int(vec v, int32_t low, int32_t high)
+{
+    __m256i n = _mm256_max_epi32(_mm256_castps_si256(v), _mm256_set1_epi32(low));
+    return _mm256_castsi256_ps(_mm256_min_epi32(n, _mm256_set1_epi32(high)));
+}
+
+/* Lanes of -32768..32767 as 16 bits each; any, cut to 0..255, as 8 bits each. */
+ALWAYS_INLINE void vec_store_int16(void *p, vec v)
+{
+    __m256i n = _mm256_castps_si256(v);
+    _mm_storeu_si128(p, _mm_packs_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256(n, 1)));
+}
+
+ALWAYS_INLINE void vec_store_uint8(void *p, vec v)
+{
+    __m256i n = _mm256_castps_si256(v);
+    __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256(n, 1));
+    _mm_storel_epi64(p, _mm_packus_epi16(halves, halves));
+}
+
+/* Two signed bytes for each lane, widened to 16 bits. */
+ALWAYS_INLINE vec vec_load_int8_pairs(const void *p)
+{
+    return _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(p)));
+}
+
+/* sum + a0 b0 + a1 b1 of each lane's two 16-bit integers. */
+ALWAYS_INLINE vec vec_dot_int16_pairs(vec sum, vec a, vec b)
+{
+    __m256i products = _mm256_madd_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b));
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), products));
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/config_keys.h"
 #include "model/family.h"
 #include "model/files.h"
 
@@ -13,8 +14,10 @@ enum {
     /* Far past any published encoder; small enough that products of two sizes fit an int. */
     MAX_SIZE = 32768,
     MAX_LAYERS = 1024,
+    MAX_INNER_LAYERS = 64,
     MAX_VOCAB = 16 << 20,
     MAX_LABELS = 65536,
+    MAX_TYPES = 256,
     MAX_POSITIONS = 1 << 20,
 };
 
@@ -32,43 +35,56 @@ const char *problem_type_name(enum problem_type type)
     }
 }
 
-static bool read_int(yyjson_val *root, const char *key, int fallback, int max, int *out, struct error *err)
+/* Appends to the message, as far as it has room. */
+static void add_word(struct error *err, bool first, const char *word)
 {
-    yyjson_val *value = yyjson_obj_get(root, key);
-    *out = fallback;
-    if (!value)
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used, "%s \"%s\"", first ? "" : ",", word);
+}
+
+/* NULL where the family has no such head. */
+static const struct head *choose_head(const struct family *family, const char *name, enum head_wish wish)
+{
+    const struct head *said = name ? family_head(family, name) : NULL;
+    bool classifies = said && (said->kind == HEAD_CLASSIFICATION || said->kind == HEAD_TOKEN_CLASSIFICATION);
+    if (wish == HEAD_OF_FEATURES || (wish == HEAD_OF_EMBEDDINGS && !classifies))
+        return family_bare(family);
+    return name ? said : family_head(family, NULL);
+}
+
+/* The form of the architecture's head that config.json asks for, where there are two. */
+static bool choose_form(yyjson_val *root, struct model_config *out, struct error *err)
+{
+    const struct head *other = out->head + 1;
+    bool first;
+    if (!other->unless_key)
         return true;
-    if (!yyjson_is_num(value))
-        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %s, want a whole number from 1 to %d", key,
-                         json_type_words(value), max);
-    if (!yyjson_is_uint(value) || yyjson_get_uint(value) < 1 || yyjson_get_uint(value) > (uint64_t)max)
-        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %g, want a whole number from 1 to %d", key,
-                         yyjson_get_num(value), max);
-    *out = (int)yyjson_get_uint(value);
+    if (!config_bool(root, other->unless_key, true, &first, err))
+        return false;
+    out->head += !first;
     return true;
 }
 
-/* A key whose only supported value is `allowed`; a missing key or null is that value. */
-static bool require_string(yyjson_val *root, const char *key, const char *allowed, struct error *err)
+static bool read_architecture(yyjson_val *root, enum head_wish wish, struct model_config *out,
+                              struct error *err)
 {
-    yyjson_val *value = yyjson_obj_get(root, key);
-    if (!value || yyjson_is_null(value) || yyjson_equals_str(value, allowed))
-        return true;
-    return error_set(err, ERR_UNSUPPORTED_MODEL, "config.json: %s is %s%.60s, linnet supports \"%s\"", key,
-                     yyjson_is_str(value) ? "" : json_type_words(value),
-                     yyjson_is_str(value) ? yyjson_get_str(value) : "", allowed);
+    yyjson_val *architecture = yyjson_arr_get_first(yyjson_obj_get(root, "architectures"));
+    const char *name = yyjson_get_str(architecture);
+    out->head = architecture && !name ? NULL : choose_head(out->family, name, wish);
+    if (out->head)
+        return choose_form(root, out, err);
+    if (wish == HEAD_OF_FEATURES)
+        return error_set(err, ERR_UNSUPPORTED_MODEL, "linnet has no feature-extraction for model_type \"%s\"",
+                         out->family->model_type);
+    error_set(err, ERR_UNSUPPORTED_MODEL, "config.json: architectures is [\"%.80s\"], linnet supports for %s",
+              name ? name : "?", out->family->model_type);
+    for (const struct head *head = out->family->heads; head->architecture; head++)
+        if (!head->unless_key)
+            add_word(err, head == out->family->heads, head->architecture);
+    return false;
 }
 
-static bool require_false(yyjson_val *root, const char *key, struct error *err)
-{
-    yyjson_val *value = yyjson_obj_get(root, key);
-    if (!value || yyjson_is_null(value) || yyjson_is_false(value))
-        return true;
-    return error_set(err, ERR_UNSUPPORTED_MODEL, "config.json: %s is set; linnet runs encoders without it",
-                     key);
-}
-
-static bool read_family(yyjson_val *root, struct model_config *out, struct error *err)
+static bool read_family(yyjson_val *root, enum head_wish wish, struct model_config *out, struct error *err)
 {
     const char *type = yyjson_get_str(yyjson_obj_get(root, "model_type"));
     if (!type)
@@ -77,85 +93,142 @@ static bool read_family(yyjson_val *root, struct model_config *out, struct error
     out->family = family_find(type);
     if (!out->family) {
         error_set(err, ERR_UNSUPPORTED_MODEL, "config.json: model_type is \"%.60s\", linnet supports", type);
-        for (size_t i = 0; family_at(i); i++) {
-            size_t used = strlen(err->message);
-            snprintf(err->message + used, sizeof err->message - used, "%s \"%s\"", i ? "," : "",
-                     family_at(i)->model_type);
-        }
+        for (const struct family *family = families; family->model_type; family++)
+            add_word(err, family == families, family->model_type);
         return false;
     }
-    yyjson_val *architecture = yyjson_arr_get_first(yyjson_obj_get(root, "architectures"));
-    if (architecture && !yyjson_equals_str(architecture, out->family->architecture))
-        return error_set(err, ERR_UNSUPPORTED_MODEL,
-                         "config.json: architectures is [\"%.80s\"], linnet supports [\"%s\"] for %s",
-                         yyjson_get_str(architecture) ? yyjson_get_str(architecture) : "?",
-                         out->family->architecture, type);
-    return true;
+    return read_architecture(root, wish, out, err);
 }
 
 static bool read_sizes(yyjson_val *root, struct model_config *out, struct error *err)
 {
-    const struct family *family = out->family;
-    if (!read_int(root, "vocab_size", 30522, MAX_VOCAB, &out->vocab_size, err) ||
-        !read_int(root, "max_position_embeddings", 512, MAX_POSITIONS, &out->max_positions, err) ||
-        !read_int(root, family->keys.hidden, family->defaults.hidden, MAX_SIZE, &out->hidden, err) ||
-        !read_int(root, family->keys.layers, family->defaults.layers, MAX_LAYERS, &out->layers, err) ||
-        !read_int(root, family->keys.heads, family->defaults.heads, MAX_SIZE, &out->heads, err) ||
-        !read_int(root, family->keys.intermediate, family->defaults.intermediate, MAX_SIZE,
-                  &out->intermediate, err))
-        return false;
-    out->type_vocab = 0;
-    if (family->keys.type_vocab && !read_int(root, family->keys.type_vocab, 2, 256, &out->type_vocab, err))
-        return false;
+    const struct family_keys *keys = out->family->keys;
+    const struct family_defaults *defaults = &out->family->defaults;
+    const struct {
+        const char *key;
+        int fallback, max, *out;
+    } sizes[] = {
+        {"vocab_size", defaults->vocab, MAX_VOCAB, &out->vocab_size},
+        {keys->hidden, defaults->hidden, MAX_SIZE, &out->hidden},
+        {keys->embedding, defaults->embedding, MAX_SIZE, &out->embedding},
+        {keys->heads, defaults->heads, MAX_SIZE, &out->heads},
+        {keys->intermediate, defaults->intermediate, MAX_SIZE, &out->intermediate},
+        {keys->type_vocab, defaults->type_vocab, MAX_TYPES, &out->type_vocab},
+        {"max_position_embeddings", defaults->positions, MAX_POSITIONS, &out->max_positions},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (!config_int(root, sizes[i].key, sizes[i].fallback, sizes[i].fallback > 0, sizes[i].max,
+                        sizes[i].out, err))
+            return false;
+    if (!keys->embedding)
+        out->embedding = out->hidden;
+    out->projects = out->family->always_projects || out->embedding != out->hidden;
     if (out->hidden % out->heads != 0)
-        return error_set(err, ERR_BAD_MODEL, "config.json: %s %d is not a multiple of %s %d",
-                         family->keys.hidden, out->hidden, family->keys.heads, out->heads);
+        return error_set(err, ERR_BAD_MODEL, "config.json: %s %d is not a multiple of %s %d", keys->hidden,
+                         out->hidden, keys->heads, out->heads);
     return true;
+}
+
+static bool read_layers(yyjson_val *root, struct model_config *out, struct error *err)
+{
+    const struct family_keys *keys = out->family->keys;
+    const struct family_defaults *defaults = &out->family->defaults;
+    if (!config_int(root, keys->layers, defaults->layers, 1, MAX_LAYERS, &out->layers, err))
+        return false;
+    if (!keys->groups) {
+        out->groups = out->layers;
+        out->inner_layers = 1;
+        return true;
+    }
+    return config_int(root, keys->groups, defaults->groups, 1, out->layers, &out->groups, err) &&
+           config_int(root, keys->inner_layers, defaults->inner_layers, 1, MAX_INNER_LAYERS,
+                      &out->inner_layers, err);
+}
+
+int config_walked_layers(const struct model_config *config)
+{
+    return config->layers * config->inner_layers;
+}
+
+int config_stored_layers(const struct model_config *config)
+{
+    return config->groups * config->inner_layers;
+}
+
+int config_stored_layer(const struct model_config *config, int walked)
+{
+    int layer = walked / config->inner_layers, inner = walked % config->inner_layers;
+    /* Rounded as in transformers' AlbertTransformer. */
+    int group = (int)(layer / ((double)config->layers / config->groups));
+    return group * config->inner_layers + inner;
+}
+
+static bool read_positions(yyjson_val *root, struct model_config *out, struct error *err)
+{
+    out->max_tokens = out->max_positions;
+    if (out->family->positions == POSITIONS_FROM_ZERO)
+        return true;
+    if (!config_int(root, "pad_token_id", out->family->defaults.pad, 0, out->vocab_size - 1, &out->pad, err))
+        return false;
+    out->max_tokens -= out->pad + 1;
+    return out->max_tokens > 0 ||
+           error_set(
+               err, ERR_BAD_MODEL,
+               "config.json: max_position_embeddings is %d, but positions begin at %d, past pad_token_id",
+               out->max_positions, out->pad + 1);
 }
 
 static bool read_eps(yyjson_val *root, struct model_config *out, struct error *err)
 {
-    yyjson_val *value = out->family->keys.eps ? yyjson_obj_get(root, out->family->keys.eps) : NULL;
-    double eps = value ? yyjson_get_num(value) : 1e-12;
+    const char *key = out->family->keys->eps;
+    yyjson_val *value = key ? yyjson_obj_get(root, key) : NULL;
+    double fallback = out->family->defaults.eps > 0 ? (double)out->family->defaults.eps : 1e-12;
+    double eps = value ? yyjson_get_num(value) : fallback;
     if (value && (!yyjson_is_num(value) || !(eps >= 0) || eps > 1))
-        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %g, want a number from 0 to 1",
-                         out->family->keys.eps, eps);
+        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %g, want a number from 0 to 1", key, eps);
     out->layer_norm_eps = (float)eps;
     return true;
 }
 
-/* The names of transformers' ACT2FN for functions that the kernels have. */
-static const struct {
-    const char *name;
-    enum activation activation;
-} activations[] = {
-    {"gelu", ACT_GELU_ERF},
-    {"gelu_python", ACT_GELU_ERF},
-    {"gelu_new", ACT_GELU_TANH},
-    {"gelu_fast", ACT_GELU_TANH},
-    {"gelu_pytorch_tanh", ACT_GELU_TANH},
-    {"relu", ACT_RELU},
-    {"silu", ACT_SILU},
-    {"swish", ACT_SILU},
-    {"tanh", ACT_TANH},
-};
-
-static bool read_activation(yyjson_val *root, struct model_config *out, struct error *err)
+static bool read_activations(yyjson_val *root, struct model_config *out, struct error *err)
 {
-    const char *key = out->family->keys.activation;
-    yyjson_val *value = yyjson_obj_get(root, key);
-    const char *name = value ? yyjson_get_str(value) : "gelu";
-    for (size_t i = 0; name && i < sizeof activations / sizeof *activations; i++) {
-        if (strcmp(activations[i].name, name) == 0) {
-            out->activation = activations[i].activation;
-            out->activation_name = activations[i].name;
-            return true;
-        }
-    }
-    return error_set(err, ERR_UNSUPPORTED_MODEL,
-                     "config.json: %s is %s%.40s, linnet supports gelu, gelu_python, gelu_new, gelu_fast, "
-                     "gelu_pytorch_tanh, relu, silu, swish and tanh",
-                     key, name ? "" : json_type_words(value), name ? name : "");
+    const struct head *head = out->head;
+    const char *key = out->family->keys->activation, *fallback = out->family->defaults.activation;
+    out->head_activation = head->activation;
+    if (!config_activation(root, key, fallback, &out->activation, &out->activation_name, err))
+        return false;
+    if (!head->activation_key)
+        return true;
+    if (strcmp(head->activation_key, key) != 0)
+        fallback = "gelu";
+    return config_activation(root, head->activation_key, fallback, &out->head_activation, NULL, err);
+}
+
+/* Which linear layers and norms have biases. */
+static bool read_biases(yyjson_val *root, struct model_config *out, struct error *err)
+{
+    bool everywhere = out->family->biases == BIASES_EVERYWHERE;
+    bool outside = out->family->biases != BIASES_BY_CONFIG;
+    const char *output_key = out->head->bias_key;
+    out->biases = (struct biases){everywhere, everywhere, outside, outside, true};
+    if (output_key && !config_bool(root, output_key, true, &out->biases.head_output, err))
+        return false;
+    return outside || (config_bool(root, "attention_bias", false, &out->biases.attention, err) &&
+                       config_bool(root, "mlp_bias", false, &out->biases.intermediate, err) &&
+                       config_bool(root, "norm_bias", false, &out->biases.norms, err) &&
+                       config_bool(root, "classifier_bias", false, &out->biases.head_dense, err));
+}
+
+static bool read_pooling(yyjson_val *root, struct model_config *out, struct error *err)
+{
+    const char *key = out->head->pooling_key;
+    yyjson_val *value = key ? yyjson_obj_get(root, key) : NULL;
+    out->pools_mean = yyjson_equals_str(value, "mean");
+    if (!value || out->pools_mean || yyjson_equals_str(value, "cls"))
+        return true;
+    return error_set(err, ERR_UNSUPPORTED_MODEL, "config.json: %s is %s%.40s, linnet supports cls and mean",
+                     key, yyjson_is_str(value) ? "" : json_type_words(value),
+                     yyjson_is_str(value) ? yyjson_get_str(value) : "");
 }
 
 static bool read_problem_type(yyjson_val *root, struct model_config *out, struct error *err)
@@ -224,7 +297,7 @@ static bool read_labels(yyjson_val *root, struct arena *arena, struct model_conf
                          json_type_words(map), yyjson_get_len(map), MAX_LABELS);
     if (has_map)
         out->label_count = (int)yyjson_obj_size(map);
-    else if (!read_int(root, "num_labels", 2, MAX_LABELS, &out->label_count, err))
+    else if (!config_int(root, "num_labels", 2, 1, MAX_LABELS, &out->label_count, err))
         return false;
     const char **labels = arena_calloc(arena, (size_t)out->label_count, sizeof *labels);
     if (!labels)
@@ -241,15 +314,19 @@ static bool refuse_variants(yyjson_val *root, struct error *err)
         return error_set(err, ERR_UNSUPPORTED_MODEL,
                          "config.json: pruned_heads is not empty, linnet supports whole heads only");
     yyjson_val *quantization = yyjson_obj_get(root, "quantization_config");
-    if (quantization && !yyjson_is_null(quantization))
+    bool own = yyjson_equals_str(yyjson_obj_get(quantization, "quant_method"), CONFIG_QUANT_METHOD);
+    if (quantization && !yyjson_is_null(quantization) && !own)
         return error_set(
             err, ERR_UNSUPPORTED_MODEL,
-            "config.json: quantization_config is set, linnet supports weights stored as F32, F16 or BF16");
-    return require_string(root, "position_embedding_type", "absolute", err) &&
-           require_false(root, "is_decoder", err) && require_false(root, "add_cross_attention", err);
+            "config.json: quantization_config is set, linnet supports weights stored as F32, F16 or "
+            "BF16, or written by linnet quantize");
+    return config_require_string(root, "position_embedding_type", "absolute", err) &&
+           config_require_absent(root, "is_decoder", err) &&
+           config_require_absent(root, "add_cross_attention", err);
 }
 
-bool config_read(struct blob json, struct arena *arena, struct model_config *out, struct error *err)
+bool config_read(struct blob json, enum head_wish wish, struct arena *arena, struct model_config *out,
+                 struct error *err)
 {
     *out = (struct model_config){0};
     yyjson_doc *doc = model_json_read(json, "config.json", arena, err);
@@ -259,7 +336,10 @@ bool config_read(struct blob json, struct arena *arena, struct model_config *out
     if (!yyjson_is_obj(root))
         return error_set(err, ERR_BAD_MODEL, "config.json: the file holds %s, want an object",
                          json_type_words(root));
-    return read_family(root, out, err) && refuse_variants(root, err) && read_sizes(root, out, err) &&
-           read_eps(root, out, err) && read_activation(root, out, err) && read_problem_type(root, out, err) &&
-           read_labels(root, arena, out, err);
+    return read_family(root, wish, out, err) && refuse_variants(root, err) && read_sizes(root, out, err) &&
+           read_layers(root, out, err) && read_positions(root, out, err) && read_eps(root, out, err) &&
+           read_activations(root, out, err) && read_biases(root, out, err) && read_pooling(root, out, err) &&
+           config_bool(root, "tie_word_embeddings", true, &out->ties_output, err) &&
+           config_read_attention(root, arena, out, err) && read_problem_type(root, out, err) &&
+           (out->head->kind == HEAD_NONE || read_labels(root, arena, out, err));
 }

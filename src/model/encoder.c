@@ -1,14 +1,12 @@
 #include "model/encoder.h"
 
-#include <math.h>
 #include <string.h>
 
-enum {
-    /* Attention rows are dealt out in multiples of this, so that short items are never split: each part of an
-     * item transposes the item's keys anew. */
-    ROW_GRAIN = 32,
-    FLOATS_PER_LINE = 16,
-};
+#include "base/stats.h"
+#include "model/attention.h"
+#include "model/family.h"
+
+enum { FLOATS_PER_LINE = 16 };
 
 static float *allocate(struct arena *arena, size_t rows, size_t columns)
 {
@@ -24,25 +22,107 @@ static int longest_item(const struct batch *batch)
     return longest;
 }
 
-bool pass_init(struct pass *pass, struct arena *arena, struct error *err)
+/* False where there is no memory. */
+static bool allocate_rows(struct rows *rows, const struct pass *pass, struct arena *arena, size_t m, int k)
+{
+    enum precision precision = pass->weights->precision;
+    *rows = (struct rows){.x = allocate(arena, m, (size_t)k), .k = k};
+    if (precision == PRECISION_FP32)
+        return rows->x != NULL;
+    rows->form_stride = kern_row_size(pass->kernels, precision, k);
+    rows->form = arena_alloc_aligned(arena, m * rows->form_stride, 64);
+    rows->scales = arena_alloc(arena, m * sizeof *rows->scales);
+    return rows->x && rows->form && rows->scales;
+}
+
+bool pass_init(struct pass *pass, const struct selection *selection, struct arena *arena, struct error *err)
 {
     size_t tokens = (size_t)pass->batch->offsets[pass->batch->count], hidden = (size_t)pass->config->hidden;
-    size_t scratch =
-        kern_attention_scratch(longest_item(pass->batch), pass->config->hidden / pass->config->heads);
+    size_t selected = selection->tokens ? (size_t)selection->offsets[pass->batch->count] : 1;
+    size_t scratch = attention_scratch(pass, longest_item(pass->batch));
     pass->attention_stride = (scratch + FLOATS_PER_LINE - 1) / FLOATS_PER_LINE * FLOATS_PER_LINE;
-    pass->hidden = allocate(arena, tokens, hidden);
+    if (pass->config->projects)
+        pass->embedded = (struct rows){.x = allocate(arena, tokens, (size_t)pass->config->embedding),
+                                       .k = pass->config->embedding};
+    bool rows = (!pass->config->projects || pass->embedded.x) &&
+                allocate_rows(&pass->hidden, pass, arena, tokens, pass->config->hidden) &&
+                allocate_rows(&pass->context, pass, arena, tokens, pass->config->hidden) &&
+                allocate_rows(&pass->up, pass, arena, tokens, pass->config->intermediate) &&
+                allocate_rows(&pass->selected, pass, arena, selected, pass->config->hidden);
+    pass->positions = arena_alloc(arena, tokens * sizeof *pass->positions);
+    pass->selected_places = arena_alloc(arena, selected * sizeof *pass->selected_places);
     pass->query = allocate(arena, tokens, hidden);
     pass->key = allocate(arena, tokens, hidden);
     pass->value = allocate(arena, tokens, hidden);
-    pass->context = allocate(arena, tokens, hidden);
     pass->sum = allocate(arena, tokens, hidden);
-    pass->up = allocate(arena, tokens, (size_t)pass->config->intermediate);
-    pass->first = allocate(arena, (size_t)pass->batch->count, hidden);
     pass->attention_scratch = allocate(arena, (size_t)team_threads(pass->team), pass->attention_stride);
-    if (pass->hidden && pass->query && pass->key && pass->value && pass->context && pass->sum && pass->up &&
-        pass->first && pass->attention_scratch)
+    if (rows && pass->positions && pass->selected_places && pass->query && pass->key && pass->value &&
+        pass->sum && pass->attention_scratch)
         return true;
     return error_set(err, ERR_NO_MEMORY, "no memory for a batch of %zu tokens", tokens);
+}
+
+void encoder_stage(struct pass *pass, enum stage stage, team_work *work, void *context)
+{
+    uint64_t begin = pass->times ? clock_ns() : 0;
+    team_run(pass->team, work, context);
+    if (pass->times)
+        pass->times->ns[stage] += clock_ns() - begin;
+}
+
+void encoder_count(struct pass *pass, enum stage stage, int m, int n, int k)
+{
+    if (pass->times)
+        pass->times->operations[stage] += 2 * (uint64_t)m * (uint64_t)n * (uint64_t)k;
+}
+
+static void count_product(struct pass *pass, int m, const struct linear *linear)
+{
+    encoder_count(pass, STAGE_GEMM, m, linear->w.n, linear->w.k);
+}
+
+/* --- Rows in the precision's form */
+
+static void convert_rows(const struct pass *pass, const struct rows *rows, int begin, int end)
+{
+    size_t first = (size_t)begin, k = (size_t)rows->k;
+    if (rows->form)
+        pass->kernels->convert[pass->weights->precision](rows->form + first * rows->form_stride,
+                                                         rows->form_stride, rows->scales + first,
+                                                         rows->x + first * k, k, end - begin, rows->k);
+}
+
+struct convert_job {
+    const struct pass *pass;
+    const struct rows *rows;
+    int m;
+};
+
+static void convert_part(void *context, int part, int parts)
+{
+    const struct convert_job *job = context;
+    int begin, end;
+    team_split(job->m, part, parts, &begin, &end);
+    convert_rows(job->pass, job->rows, begin, end);
+}
+
+/* Of rows that are complete only when all of the team has written to them. */
+static void convert(struct pass *pass, const struct rows *rows, int m)
+{
+    struct convert_job job = {pass, rows, m};
+    if (rows->form)
+        encoder_stage(pass, STAGE_ROWS, convert_part, &job);
+}
+
+static void copy_row(const struct rows *to, size_t to_row, const struct rows *from, size_t from_row)
+{
+    size_t k = (size_t)from->k;
+    memcpy(to->x + to_row * k, from->x + from_row * k, k * sizeof *from->x);
+    if (!from->form)
+        return;
+    memcpy(to->form + to_row * from->form_stride, from->form + from_row * from->form_stride,
+           from->form_stride);
+    to->scales[to_row] = from->scales[from_row];
 }
 
 /* --- Linear layers */
@@ -50,18 +130,28 @@ bool pass_init(struct pass *pass, struct arena *arena, struct error *err)
 struct linear_job {
     const struct kernels *kernels;
     float *y;
-    const float *x, *residual;
+    const struct rows *x;
+    const float *residual;
     int m;
     const struct linear *linear;
     enum activation activation;
+    const float *gate; /* [m][n] or NULL */
 };
 
-/* Cuts the product into a grid of row and panel ranges, one cell a part: the grid whose largest cell is
- * smallest, and of equals the one with fewest row cuts, for then each thread streams weights of its own. */
-static void split_product(int m, int panels, int part, int parts, int rows[2], int columns[2])
+/* Rows a part from which on each part takes rows of its own, with all panels. The other stages cut by rows
+ * too: what a part reads is then what it wrote, and not lines that another core's cache has. Fewer rows would
+ * not pay for a second stream of the weights. */
+enum { OWN_ROWS = 128 };
+
+/* Into how many row ranges a product of so many rows and panels is cut: of the grids with a cell for each
+ * part the one whose largest cell is smallest, and of equals the one with fewest row cuts, for then each
+ * thread streams weights of its own. */
+static int row_parts_of(int m, int panels, int parts)
 {
     int best = 1;
     long long best_cell = -1;
+    if (m >= parts * OWN_ROWS)
+        return parts;
     for (int row_parts = 1; row_parts <= parts; row_parts++) {
         if (parts % row_parts != 0)
             continue;
@@ -73,8 +163,14 @@ static void split_product(int m, int panels, int part, int parts, int rows[2], i
             best = row_parts;
         }
     }
-    team_split(m, part % best, best, &rows[0], &rows[1]);
-    team_split(panels, part / best, parts / best, &columns[0], &columns[1]);
+    return best;
+}
+
+static void split_product(int m, int panels, int part, int parts, int rows[2], int columns[2])
+{
+    int row_parts = row_parts_of(m, panels, parts);
+    team_split(m, part % row_parts, row_parts, &rows[0], &rows[1]);
+    team_split(panels, part / row_parts, parts / row_parts, &columns[0], &columns[1]);
 }
 
 static void linear_part(void *context, int part, int parts)
@@ -86,25 +182,30 @@ static void linear_part(void *context, int part, int parts)
     if (rows[0] == rows[1] || panels[0] == panels[1])
         return;
     size_t first = (size_t)rows[0];
-    struct gemm_f32 g = {
-        .x = job->x + first * k,
-        .x_stride = k,
+    bool floats = job->linear->w.precision == PRECISION_FP32;
+    struct gemm g = {
+        .x = floats ? (const void *)(job->x->x + first * k) : job->x->form + first * job->x->form_stride,
+        .x_stride = floats ? k * sizeof(float) : job->x->form_stride,
+        .scales = floats ? NULL : job->x->scales + first,
         .y = job->y + first * n,
         .y_stride = n,
         .bias = job->linear->bias,
+        .gate = job->gate ? job->gate + first * n : NULL,
+        .gate_stride = n,
         .residual = job->residual ? job->residual + first * n : NULL,
         .residual_stride = n,
         .m = rows[1] - rows[0],
         .activation = job->activation,
     };
-    job->kernels->gemm_f32(&g, &job->linear->w, panels[0], panels[1]);
+    job->kernels->gemm[job->linear->w.precision](&g, &job->linear->w, panels[0], panels[1]);
 }
 
-void encoder_linear(struct pass *pass, float *y, const float *x, int m, const struct linear *linear,
+void encoder_linear(struct pass *pass, float *y, const struct rows *x, int m, const struct linear *linear,
                     enum activation activation, const float *residual)
 {
-    struct linear_job job = {pass->kernels, y, x, residual, m, linear, activation};
-    team_run(pass->team, linear_part, &job);
+    struct linear_job job = {pass->kernels, y, x, residual, m, linear, activation, NULL};
+    encoder_stage(pass, STAGE_GEMM, linear_part, &job);
+    count_product(pass, m, linear);
 }
 
 struct projection_job {
@@ -120,22 +221,56 @@ static void projection_part(void *context, int part, int parts)
 }
 
 /* Query of `rows` [m][H]; key and value of all tokens. One stage: the three do not depend on each other. */
-static void project(struct pass *pass, const struct layer_weights *layer, const float *rows, int m)
+static void project(struct pass *pass, const struct layer_weights *layer, const struct rows *rows, int m)
 {
     int tokens = pass->batch->offsets[pass->batch->count];
     struct projection_job job = {
-        .query = {pass->kernels, pass->query, rows, NULL, m, &layer->query, ACT_NONE},
-        .key = {pass->kernels, pass->key, pass->hidden, NULL, tokens, &layer->key, ACT_NONE},
-        .value = {pass->kernels, pass->value, pass->hidden, NULL, tokens, &layer->value, ACT_NONE},
+        .query = {pass->kernels, pass->query, rows, NULL, m, &layer->query, ACT_NONE, NULL},
+        .key = {pass->kernels, pass->key, &pass->hidden, NULL, tokens, &layer->key, ACT_NONE, NULL},
+        .value = {pass->kernels, pass->value, &pass->hidden, NULL, tokens, &layer->value, ACT_NONE, NULL},
     };
-    team_run(pass->team, projection_part, &job);
+    encoder_stage(pass, STAGE_GEMM, projection_part, &job);
+    count_product(pass, m, &layer->query);
+    count_product(pass, tokens, &layer->key);
+    count_product(pass, tokens, &layer->value);
+}
+
+struct gated_job {
+    struct linear_job gate, up;
+};
+
+/* Both are split alike, so that each part reads only what it wrote of the gate. */
+static void gated_part(void *context, int part, int parts)
+{
+    struct gated_job *job = context;
+    linear_part(&job->gate, part, parts);
+    linear_part(&job->up, part, parts);
+}
+
+/* The feed-forward part's inner rows [m][I] of pass->up, in the precision's form too. */
+static void widen_rows(struct pass *pass, const struct layer_weights *layer, const struct rows *rows, int m)
+{
+    enum activation activation = pass->config->activation;
+    float *y = pass->up.x;
+    if (pass->config->family->names->gate) {
+        struct gated_job job = {
+            .gate = {pass->kernels, y, rows, NULL, m, &layer->gate, ACT_NONE, NULL},
+            .up = {pass->kernels, y, rows, NULL, m, &layer->up, activation, y},
+        };
+        encoder_stage(pass, STAGE_GEMM, gated_part, &job);
+        count_product(pass, m, &layer->gate);
+        count_product(pass, m, &layer->up);
+    } else {
+        encoder_linear(pass, y, rows, m, &layer->up, activation, NULL);
+    }
+    convert(pass, &pass->up, m);
 }
 
 /* --- Normalisation and embeddings */
 
 struct norm_job {
     const struct pass *pass;
-    float *y;
+    const struct rows *y;
     const float *x;
     int m;
     const struct norm *norm;
@@ -144,136 +279,134 @@ struct norm_job {
 static void norm_part(void *context, int part, int parts)
 {
     const struct norm_job *job = context;
-    const struct model_config *config = job->pass->config;
-    size_t hidden = (size_t)config->hidden;
+    size_t k = (size_t)job->y->k;
     int begin, end;
     team_split(job->m, part, parts, &begin, &end);
-    job->pass->kernels->layer_norm(job->y + (size_t)begin * hidden, job->x + (size_t)begin * hidden, hidden,
-                                   end - begin, config->hidden, job->norm->gamma, job->norm->beta,
-                                   config->layer_norm_eps);
+    job->pass->kernels->layer_norm(job->y->x + (size_t)begin * k, job->x + (size_t)begin * k, k, end - begin,
+                                   job->y->k, job->norm->gamma, job->norm->beta,
+                                   job->pass->config->layer_norm_eps);
+    convert_rows(job->pass, job->y, begin, end);
 }
 
-static void normalise(struct pass *pass, float *y, const float *x, int m, const struct norm *norm)
+void encoder_normalise(struct pass *pass, const struct rows *y, const float *x, int m,
+                       const struct norm *norm)
 {
     struct norm_job job = {pass, y, x, m, norm};
-    team_run(pass->team, norm_part, &job);
+    encoder_stage(pass, STAGE_ROWS, norm_part, &job);
 }
 
-static void embed_part(void *context, int part, int parts)
+static void number_tokens(struct pass *pass)
 {
-    const struct pass *pass = context;
+    const struct batch *batch = pass->batch;
+    bool after_padding = pass->config->family->positions == POSITIONS_AFTER_PADDING;
+    int pad = pass->config->pad;
+    for (int item = 0; item < batch->count; item++) {
+        int next = after_padding ? pad + 1 : 0;
+        for (int token = batch->offsets[item]; token < batch->offsets[item + 1]; token++)
+            pass->positions[token] = after_padding && batch->ids[token] == pad ? pad : next++;
+    }
+}
+
+static void embed_token(const struct pass *pass, const struct rows *rows, int token)
+{
     const struct kernels *kernels = pass->kernels;
     const struct weights *weights = pass->weights;
     const struct batch *batch = pass->batch;
-    size_t hidden = (size_t)pass->config->hidden;
-    int begin, end;
-    team_split(batch->count, part, parts, &begin, &end);
-    for (int item = begin; item < end; item++) {
-        for (int token = batch->offsets[item]; token < batch->offsets[item + 1]; token++) {
-            float *row = pass->hidden + (size_t)token * hidden;
-            kernels->widen(row, table_row(&weights->words, batch->ids[token]), weights->words.dtype, hidden);
-            if (weights->types.rows)
-                kernels->add_widened(row, table_row(&weights->types, batch->type_ids[token]),
-                                     weights->types.dtype, hidden);
-            kernels->add_widened(row, table_row(&weights->positions, token - batch->offsets[item]),
-                                 weights->positions.dtype, hidden);
-            kernels->layer_norm(row, row, hidden, 1, pass->config->hidden, weights->norm.gamma,
-                                weights->norm.beta, pass->config->layer_norm_eps);
-        }
-    }
+    size_t k = (size_t)rows->k;
+    float *row = rows->x + (size_t)token * k;
+    kernels->widen(row, table_row(&weights->words, batch->ids[token]), weights->words.dtype, k);
+    if (weights->types.rows)
+        kernels->add_widened(row, table_row(&weights->types, batch->type_ids[token]), weights->types.dtype,
+                             k);
+    if (weights->positions.rows)
+        kernels->add_widened(row, table_row(&weights->positions, pass->positions[token]),
+                             weights->positions.dtype, k);
+    kernels->layer_norm(row, row, k, 1, rows->k, weights->norm.gamma, weights->norm.beta,
+                        pass->config->layer_norm_eps);
 }
 
-/* --- Attention */
-
-struct attention_job {
-    struct pass *pass;
-    bool first_only; /* one query row an item, in pass->query and pass->context [C][H] */
+struct embed_job {
+    const struct pass *pass;
+    const struct rows *rows; /* [T][E] */
 };
 
-/* The row of a head at which the share that begins at cost `share` begins; the head's rows begin at cost
- * `at`. */
-static int boundary_row(long long share, long long at, int rows, int length)
+static void embed_part(void *context, int part, int parts)
 {
-    if (share <= at)
-        return 0;
-    long long row = (share - at) / length;
-    return row >= rows ? rows : (int)(row / ROW_GRAIN * ROW_GRAIN);
+    const struct embed_job *job = context;
+    int begin, end;
+    team_split(job->pass->batch->offsets[job->pass->batch->count], part, parts, &begin, &end);
+    for (int token = begin; token < end; token++)
+        embed_token(job->pass, job->rows, token);
+    convert_rows(job->pass, job->rows, begin, end);
 }
 
-static void attend_head(const struct attention_job *job, int item, int head, int row_begin, int row_end,
-                        float *scratch)
+static void embed(struct pass *pass)
 {
-    const struct pass *pass = job->pass;
-    size_t hidden = (size_t)pass->config->hidden, first = (size_t)pass->batch->offsets[item];
-    size_t query_row = job->first_only ? (size_t)item : first;
-    int head_size = pass->config->hidden / pass->config->heads;
-    size_t column = (size_t)head * (size_t)head_size;
-    struct attention_f32 a = {
-        .q = pass->query + query_row * hidden + column,
-        .k = pass->key + first * hidden + column,
-        .v = pass->value + first * hidden + column,
-        .qkv_stride = hidden,
-        .out = pass->context + query_row * hidden + column,
-        .out_stride = hidden,
-        .length = pass->batch->offsets[item + 1] - pass->batch->offsets[item],
-        .head_size = head_size,
-        .scale = 1.0f / sqrtf((float)head_size),
-    };
-    pass->kernels->attention_f32(&a, row_begin, row_end, scratch);
-}
-
-/* Heads are dealt out by cost, rows x length, in order; a long item's head may be cut between parts. */
-static void attention_part(void *context, int part, int parts)
-{
-    const struct attention_job *job = context;
-    const struct batch *batch = job->pass->batch;
-    int heads = job->pass->config->heads;
-    float *scratch = job->pass->attention_scratch + (size_t)part * job->pass->attention_stride;
-    long long total = 0, at = 0;
-    for (int item = 0; item < batch->count; item++) {
-        long long length = batch->offsets[item + 1] - batch->offsets[item];
-        total += heads * length * (job->first_only ? 1 : length);
-    }
-    long long begin = total * part / parts, end = total * (part + 1) / parts;
-    for (int item = 0; item < batch->count && at < end; item++) {
-        int length = batch->offsets[item + 1] - batch->offsets[item], rows = job->first_only ? 1 : length;
-        for (int head = 0; head < heads; head++, at += (long long)rows * length) {
-            int row_begin = boundary_row(begin, at, rows, length),
-                row_end = boundary_row(end, at, rows, length);
-            if (row_begin < row_end)
-                attend_head(job, item, head, row_begin, row_end, scratch);
-        }
-    }
+    int tokens = pass->batch->offsets[pass->batch->count];
+    bool projects = pass->config->projects;
+    struct embed_job job = {pass, projects ? &pass->embedded : &pass->hidden};
+    number_tokens(pass);
+    encoder_stage(pass, STAGE_ROWS, embed_part, &job);
+    if (!projects)
+        return;
+    encoder_linear(pass, pass->hidden.x, &pass->embedded, tokens, &pass->weights->projection, ACT_NONE, NULL);
+    convert(pass, &pass->hidden, tokens);
 }
 
 /* --- The walk */
 
-/* One layer for `m` query rows of `rows` [m][H] (all tokens, or each item's first); its output goes to `out`
- * [m][H]. */
-static void run_layer(struct pass *pass, const struct layer_weights *layer, float *out, float *rows, int m,
-                      bool first_only)
+/* Rows that a layer computes: those of item i are offsets[i]..offsets[i + 1]. */
+struct layer_rows {
+    const struct rows *states; /* [m][H] what is computed from, replaced by the layer's output */
+    float *sums;               /* [m][H] what is added to: the states, or what they are the norm of */
+    const int *offsets;
+    const int *places; /* [m] of the rows in their items; NULL: they are all of their items' tokens */
+};
+
+static void run_layer(struct pass *pass, int walked, const struct layer_rows *rows)
 {
-    struct attention_job attention = {pass, first_only};
-    project(pass, layer, rows, m);
-    team_run(pass->team, attention_part, &attention);
-    encoder_linear(pass, pass->sum, pass->context, m, &layer->attention_output, ACT_NONE, rows);
-    normalise(pass, rows, pass->sum, m, &layer->attention_norm);
-    encoder_linear(pass, pass->up, rows, m, &layer->up, pass->config->activation, NULL);
-    encoder_linear(pass, pass->sum, pass->up, m, &layer->down, ACT_NONE, rows);
-    normalise(pass, out, pass->sum, m, &layer->output_norm);
+    int stored = config_stored_layer(pass->config, walked), m = rows->offsets[pass->batch->count];
+    const struct layer_weights *layer = &pass->weights->layers[stored];
+    const float *residual = pass->config->family->norms_first ? rows->sums : rows->states->x;
+    project(pass, layer, rows->states, m);
+    attention_run(pass, layer, walked, rows->offsets, rows->places);
+    convert(pass, &pass->context, m);
+    encoder_linear(pass, rows->sums, &pass->context, m, &layer->attention_output, ACT_NONE, residual);
+    encoder_normalise(pass, rows->states, rows->sums, m, &layer->attention_norm);
+    widen_rows(pass, layer, rows->states, m);
+    encoder_linear(pass, rows->sums, &pass->up, m, &layer->down, ACT_NONE, residual);
+    encoder_normalise(pass, rows->states, rows->sums, m, &layer->output_norm);
 }
 
-void encoder_first_tokens(struct pass *pass)
+/* The last layer's input of the selected tokens. Sums are moved down in place, for the tokens rise. */
+static struct layer_rows select_rows(struct pass *pass, const struct selection *selection)
 {
     const struct batch *batch = pass->batch;
     size_t hidden = (size_t)pass->config->hidden;
-    int last = pass->config->layers - 1;
-    team_run(pass->team, embed_part, pass);
-    for (int layer = 0; layer < last; layer++)
-        run_layer(pass, &pass->weights->layers[layer], pass->hidden, pass->hidden,
-                  batch->offsets[batch->count], false);
     for (int item = 0; item < batch->count; item++)
-        memcpy(pass->first + (size_t)item * hidden, pass->hidden + (size_t)batch->offsets[item] * hidden,
-               hidden * sizeof(float));
-    run_layer(pass, &pass->weights->layers[last], pass->first, pass->first, batch->count, true);
+        for (int i = selection->offsets[item]; i < selection->offsets[item + 1]; i++) {
+            size_t to = (size_t)i, from = (size_t)selection->tokens[i];
+            copy_row(&pass->selected, to, &pass->hidden, from);
+            if (pass->config->family->norms_first)
+                memmove(pass->sum + to * hidden, pass->sum + from * hidden, hidden * sizeof *pass->sum);
+            pass->selected_places[i] = selection->tokens[i] - batch->offsets[item];
+        }
+    return (struct layer_rows){&pass->selected, pass->sum, selection->offsets, pass->selected_places};
+}
+
+const struct rows *encoder_run(struct pass *pass, const struct selection *selection)
+{
+    int last = config_walked_layers(pass->config) - 1;
+    struct layer_rows rows = {&pass->hidden, pass->sum, pass->batch->offsets, NULL};
+    embed(pass);
+    if (pass->config->family->norms_first)
+        memcpy(pass->sum, pass->hidden.x,
+               (size_t)pass->batch->offsets[pass->batch->count] * (size_t)pass->config->hidden *
+                   sizeof *pass->sum);
+    for (int walked = 0; walked < last; walked++)
+        run_layer(pass, walked, &rows);
+    if (selection->tokens)
+        rows = select_rows(pass, selection);
+    run_layer(pass, last, &rows);
+    return rows.states;
 }

@@ -1,70 +1,57 @@
 #include "model/family.h"
 
+#include <stdio.h>
 #include <string.h>
-
-static const struct family families[] = {
-    {
-        .model_type = "bert",
-        .architecture = "BertForSequenceClassification",
-        .keys = {.hidden = "hidden_size",
-                 .layers = "num_hidden_layers",
-                 .heads = "num_attention_heads",
-                 .intermediate = "intermediate_size",
-                 .activation = "hidden_act",
-                 .type_vocab = "type_vocab_size",
-                 .eps = "layer_norm_eps"},
-        .defaults = {.hidden = 768, .layers = 12, .heads = 12, .intermediate = 3072},
-        .names = {.words = "bert.embeddings.word_embeddings",
-                  .positions = "bert.embeddings.position_embeddings",
-                  .types = "bert.embeddings.token_type_embeddings",
-                  .norm = "bert.embeddings.LayerNorm",
-                  .query = "bert.encoder.layer.%d.attention.self.query",
-                  .key = "bert.encoder.layer.%d.attention.self.key",
-                  .value = "bert.encoder.layer.%d.attention.self.value",
-                  .attention_output = "bert.encoder.layer.%d.attention.output.dense",
-                  .attention_norm = "bert.encoder.layer.%d.attention.output.LayerNorm",
-                  .up = "bert.encoder.layer.%d.intermediate.dense",
-                  .down = "bert.encoder.layer.%d.output.dense",
-                  .output_norm = "bert.encoder.layer.%d.output.LayerNorm",
-                  .pooler = "bert.pooler.dense",
-                  .classifier = "classifier"},
-        .pooler_activation = ACT_TANH,
-    },
-    {
-        .model_type = "distilbert",
-        .architecture = "DistilBertForSequenceClassification",
-        .keys = {.hidden = "dim",
-                 .layers = "n_layers",
-                 .heads = "n_heads",
-                 .intermediate = "hidden_dim",
-                 .activation = "activation"},
-        .defaults = {.hidden = 768, .layers = 6, .heads = 12, .intermediate = 3072},
-        .names = {.words = "distilbert.embeddings.word_embeddings",
-                  .positions = "distilbert.embeddings.position_embeddings",
-                  .norm = "distilbert.embeddings.LayerNorm",
-                  .query = "distilbert.transformer.layer.%d.attention.q_lin",
-                  .key = "distilbert.transformer.layer.%d.attention.k_lin",
-                  .value = "distilbert.transformer.layer.%d.attention.v_lin",
-                  .attention_output = "distilbert.transformer.layer.%d.attention.out_lin",
-                  .attention_norm = "distilbert.transformer.layer.%d.sa_layer_norm",
-                  .up = "distilbert.transformer.layer.%d.ffn.lin1",
-                  .down = "distilbert.transformer.layer.%d.ffn.lin2",
-                  .output_norm = "distilbert.transformer.layer.%d.output_layer_norm",
-                  .pooler = "pre_classifier",
-                  .classifier = "classifier"},
-        .pooler_activation = ACT_RELU,
-    },
-};
-
-const struct family *family_at(size_t index)
-{
-    return index < sizeof families / sizeof *families ? &families[index] : NULL;
-}
 
 const struct family *family_find(const char *model_type)
 {
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (strcmp(families[i].model_type, model_type) == 0)
-            return &families[i];
+    for (const struct family *family = families; family->model_type; family++)
+        if (strcmp(family->model_type, model_type) == 0)
+            return family;
     return NULL;
+}
+
+const struct head *family_head(const struct family *family, const char *architecture)
+{
+    for (const struct head *head = family->heads; head->architecture; head++)
+        if (!architecture || strcmp(head->architecture, architecture) == 0)
+            return head;
+    return NULL;
+}
+
+const struct head *family_bare(const struct family *family)
+{
+    for (const struct head *head = family->heads; head->architecture; head++)
+        if (head->kind == HEAD_NONE)
+            return head;
+    return NULL;
+}
+
+const char *family_prefix(const struct family *family, const struct tensors *tensors)
+{
+    char name[FAMILY_MAX_NAME];
+    const struct layer_place none = {0, 0};
+    bool bare = tensors_find(tensors, family_tensor_name(name, "", family->names->words, none, "weight"));
+    return bare ? "" : family->prefix;
+}
+
+struct layer_place family_layer_place(const struct model_config *config, int stored)
+{
+    return (struct layer_place){stored / config->inner_layers, stored % config->inner_layers};
+}
+
+const char *family_tensor_name(char name[FAMILY_MAX_NAME], const char *prefix, const char *pattern,
+                               struct layer_place place, const char *suffix)
+{
+    const char *first = strstr(pattern, "%d");
+    const char *second = first ? strstr(first + 2, "%d") : NULL;
+    if (second)
+        snprintf(name, FAMILY_MAX_NAME, "%s%.*s%d%.*s%d%s.%s", prefix, (int)(first - pattern), pattern,
+                 place.layer, (int)(second - first - 2), first + 2, place.inner, second + 2, suffix);
+    else if (first)
+        snprintf(name, FAMILY_MAX_NAME, "%s%.*s%d%s.%s", prefix, (int)(first - pattern), pattern, place.layer,
+                 first + 2, suffix);
+    else
+        snprintf(name, FAMILY_MAX_NAME, "%s%s.%s", prefix, pattern, suffix);
+    return name;
 }

@@ -56,7 +56,7 @@ yyjson_doc *model_json_read(struct blob bytes, const char *name, struct arena *a
 }
 
 /* A shard is a plain file name: an index must not reach outside its directory. */
-static bool plain_file_name(const char *name, size_t length)
+bool model_is_plain_name(const char *name, size_t length)
 {
     return length > 0 && length < 256 && strlen(name) == length && !strchr(name, '/') &&
            strcmp(name, "..") != 0 && strcmp(name, ".") != 0;
@@ -65,7 +65,7 @@ static bool plain_file_name(const char *name, size_t length)
 static bool add_shard(struct model_files *files, const char *directory, yyjson_val *file, struct error *err)
 {
     const char *name = yyjson_get_str(file);
-    if (!name || !plain_file_name(name, yyjson_get_len(file)))
+    if (!name || !model_is_plain_name(name, yyjson_get_len(file)))
         return error_set(err, ERR_BAD_MODEL,
                          "model.safetensors.index.json: weight_map names %s \"%.100s\" as a shard, want the "
                          "name of a file in the same directory",
@@ -160,6 +160,17 @@ static bool open_weights(struct model_files *files, const char *directory, struc
     return refuse_missing_weights(directory, err);
 }
 
+/* Whether the files are links, as in the cache of the Hub: what they lead to is shared, and not to be
+ * written. */
+static bool is_of_links(const char *directory)
+{
+    char path[MAX_PATH];
+    struct stat info;
+    struct error ignored;
+    return join_path(path, directory, "config.json", &ignored) && lstat(path, &info) == 0 &&
+           S_ISLNK(info.st_mode);
+}
+
 /* Directories of old versions list added tokens in a file of their own, which is not read: their ids would be
  * missing. */
 static bool refuse_added_tokens(const struct model_files *files, const char *directory, struct error *err)
@@ -171,8 +182,16 @@ static bool refuse_added_tokens(const struct model_files *files, const char *dir
     bool in_config =
         files->tokenizer_config.size &&
         memmem(files->tokenizer_config.bytes, files->tokenizer_config.size, decoder, sizeof decoder - 1);
-    return in_config || !file_exists(path) ||
-           error_set(err, ERR_UNSUPPORTED_MODEL,
+    if (in_config || !file_exists(path))
+        return true;
+    if (is_of_links(directory))
+        return error_set(
+            err, ERR_UNSUPPORTED_MODEL,
+            "%s has added_tokens.json, which linnet does not read; copy the directory (cp -rL) and make "
+            "a tokenizer.json in the copy: python3 -c \"from transformers import AutoTokenizer as T; "
+            "T.from_pretrained('COPY').save_pretrained('COPY')\"",
+            directory);
+    return error_set(err, ERR_UNSUPPORTED_MODEL,
                      "%s has added_tokens.json, which linnet does not read; make a tokenizer.json: python3 "
                      "-c \"from transformers "
                      "import AutoTokenizer as T; T.from_pretrained('%s').save_pretrained('%s')\"",
@@ -202,10 +221,56 @@ static bool open_small_files(struct model_files *files, const char *directory, s
         return false;
     if (!files->tokenizer_json.bytes && !map_optional(directory, "vocab.txt", &files->vocab, err))
         return false;
-    if (files->vocab.bytes && !refuse_added_tokens(files, directory, err))
+    if (!files->tokenizer_json.bytes && !files->vocab.bytes &&
+        (!map_optional(directory, "vocab.json", &files->vocab_json, err) ||
+         !map_optional(directory, "merges.txt", &files->merges, err)))
         return false;
-    if (!files->tokenizer_json.bytes && !files->vocab.bytes)
-        return error_set(err, ERR_NOT_FOUND, "%s has no tokenizer.json and no vocab.txt", directory);
+    if (!files->tokenizer_json.bytes && !files->vocab.bytes &&
+        !(files->vocab_json.bytes && files->merges.bytes))
+        return error_set(err, ERR_NOT_FOUND,
+                         "%s has no tokenizer.json, no vocab.txt and no vocab.json with merges.txt",
+                         directory);
+    return files->tokenizer_json.bytes || refuse_added_tokens(files, directory, err);
+}
+
+/* --- What sentence-transformers writes */
+
+static bool open_module(struct module *module, const char *directory, struct error *err)
+{
+    char folder[MAX_PATH];
+    if (!*module->folder) /* the encoder's own files */
+        return true;
+    return join_path(folder, directory, module->folder, err) &&
+           map_optional(folder, "config.json", &module->config, err) &&
+           (module->kind != MODULE_DENSE || map_optional(folder, "model.safetensors", &module->weights, err));
+}
+
+/* A directory with 1_Pooling alone is as good as one with modules.json: so does text-embeddings-inference. */
+static bool open_pooling(struct model_files *files, const char *directory, struct error *err)
+{
+    files->modules[0] = (struct module){MODULE_TRANSFORMER, "Transformer", "", {0}, {0}};
+    files->modules[1] = (struct module){MODULE_POOLING, "Pooling", "1_Pooling", {0}, {0}};
+    files->module_count = 2;
+    if (!open_module(&files->modules[1], directory, err))
+        return false;
+    if (!files->modules[1].config.bytes)
+        files->module_count = 0;
+    return true;
+}
+
+static bool open_modules(struct model_files *files, const char *directory, struct error *err)
+{
+    if (!map_optional(directory, "modules.json", &files->modules_json, err) ||
+        !map_optional(directory, "sentence_bert_config.json", &files->sentence_config, err) ||
+        !map_optional(directory, "config_sentence_transformers.json", &files->sentence_settings, err))
+        return false;
+    if (!files->modules_json.bytes)
+        return open_pooling(files, directory, err);
+    if (!modules_read(files->modules_json, &files->arena, files->modules, &files->module_count, err))
+        return false;
+    for (int i = 0; i < files->module_count; i++)
+        if (!open_module(&files->modules[i], directory, err))
+            return false;
     return true;
 }
 
@@ -213,7 +278,8 @@ bool model_files_open(const char *directory, struct model_files *out, struct err
 {
     *out = (struct model_files){.name = directory};
     arena_init(&out->arena, 0, SIZE_MAX);
-    if (open_small_files(out, directory, err) && open_weights(out, directory, err))
+    if (open_small_files(out, directory, err) && open_modules(out, directory, err) &&
+        open_weights(out, directory, err))
         return true;
     model_files_close(out);
     return false;
@@ -226,10 +292,20 @@ void model_files_close(struct model_files *files)
     file_unmap(&files->config);
     file_unmap(&files->tokenizer_json);
     file_unmap(&files->vocab);
+    file_unmap(&files->vocab_json);
+    file_unmap(&files->merges);
     file_unmap(&files->tokenizer_config);
     file_unmap(&files->weight_index);
     for (size_t i = 0; i < files->shard_count; i++)
         file_unmap(&files->shards[i].bytes);
     files->shard_count = 0;
+    file_unmap(&files->modules_json);
+    file_unmap(&files->sentence_config);
+    file_unmap(&files->sentence_settings);
+    for (int i = 0; i < files->module_count; i++) {
+        file_unmap(&files->modules[i].config);
+        file_unmap(&files->modules[i].weights);
+    }
+    files->module_count = 0;
     arena_free(&files->arena);
 }

@@ -1,14 +1,17 @@
 #include "model/model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "model/encoder.h"
 #include "model/family.h"
+#include "model/head.h"
+#include "model/sentence.h"
 #include "model/weights.h"
 
 struct model {
     struct arena arena; /* config, tensor list, layer structs */
     struct model_config config;
+    struct sentence sentence; /* of config, where it has one */
     struct weights weights;
     const struct kernels *kernels;
     struct model_facts facts;
@@ -21,7 +24,7 @@ static const char *stored_as(const struct tensors *tensors)
     uint64_t largest = 0;
     for (size_t i = 0; i < tensors->count; i++) {
         const struct tensor *tensor = &tensors->sorted[i];
-        if (tensor->is_float && tensor->end - tensor->begin > largest) {
+        if ((tensor->is_float || tensor->dtype == DTYPE_I8) && tensor->end - tensor->begin > largest) {
             largest = tensor->end - tensor->begin;
             name = tensor->dtype_name;
         }
@@ -29,14 +32,57 @@ static const char *stored_as(const struct tensors *tensors)
     return name;
 }
 
-static bool load(struct model *model, const struct model_files *files, struct team *team, struct error *err)
+/* A precision of a later version has no arithmetic here, and its tensors may mean something else. */
+static bool choose_precision(const struct kernels *kernels, const char *made_for, const enum precision *asked,
+                             enum precision *out, struct error *err)
+{
+    *out = asked ? *asked : PRECISION_FP32;
+    if (!made_for)
+        return true;
+    for (int i = 0; i < PRECISION_COUNT; i++) {
+        enum precision precision = (enum precision)i;
+        if (strcmp(made_for, precision_name(precision)) != 0)
+            continue;
+        if (!asked && kernels->gemm[precision])
+            *out = precision;
+        return true;
+    }
+    return error_set(err, ERR_UNSUPPORTED_MODEL,
+                     "model.safetensors was written for precision \"%.40s\", linnet supports bf16 and int8",
+                     made_for);
+}
+
+static bool read_config(struct model *model, const struct model_files *files,
+                        const struct model_options *options, struct error *err)
+{
+    struct model_config *config = &model->config;
+    bool embeds = options->pooling || modules_pool(files->modules, files->module_count);
+    enum head_wish wish = options->features ? HEAD_OF_FEATURES : embeds ? HEAD_OF_EMBEDDINGS : HEAD_OF_FILES;
+    if (!config_read(files->config, wish, &model->arena, config, err))
+        return false;
+    if (config->head->kind == HEAD_NONE) {
+        config->sentence = &model->sentence;
+        return sentence_read(files, config, options->pooling, &model->arena, &model->sentence, err);
+    }
+    return !options->pooling ||
+           error_set(
+               err, ERR_USAGE,
+               "--pooling %.60s is for embeddings, the model is a %s; want --task feature-extraction too",
+               options->pooling, config->head->architecture);
+}
+
+static bool load(struct model *model, const struct model_files *files, const struct model_options *options,
+                 struct team *team, struct error *err)
 {
     struct tensors tensors;
-    if (!config_read(files->config, &model->arena, &model->config, err) ||
-        !tensors_open(files, &model->arena, &tensors, err) ||
-        !weights_load(&tensors, &model->config, model->kernels, team, &model->arena, &model->weights, err))
+    enum precision precision;
+    if (!read_config(model, files, options, err) || !tensors_open(files, &model->arena, &tensors, err) ||
+        !choose_precision(model->kernels, tensors.made_for, options->precision, &precision, err) ||
+        !weights_load(&tensors, &model->config, model->kernels, precision, team, &model->arena,
+                      &model->weights, err))
         return false;
     model->facts = (struct model_facts){
+        .precision = precision,
         .parameters = tensors.float_elements,
         .packed_bytes = model->weights.block_bytes,
         .stored = stored_as(&tensors),
@@ -49,8 +95,8 @@ static bool load(struct model *model, const struct model_files *files, struct te
     return true;
 }
 
-struct model *model_open(const struct model_files *files, const struct kernels *kernels, struct team *team,
-                         struct error *err)
+struct model *model_open(const struct model_files *files, const struct kernels *kernels,
+                         const struct model_options *options, struct team *team, struct error *err)
 {
     struct model *model = calloc(1, sizeof *model);
     if (!model) {
@@ -59,7 +105,7 @@ struct model *model_open(const struct model_files *files, const struct kernels *
     }
     arena_init(&model->arena, 0, SIZE_MAX);
     model->kernels = kernels;
-    if (load(model, files, team, err))
+    if (load(model, files, options, team, err))
         return model;
     model_close(model);
     return NULL;
@@ -84,24 +130,29 @@ struct model_facts model_facts(const struct model *model)
     return model->facts;
 }
 
-bool model_classify(const struct model *model, const struct batch *batch, struct team *team,
-                    struct arena *arena, float *logits, struct error *err)
+int model_columns(const struct model *model)
 {
-    const struct model_config *config = &model->config;
+    return head_columns(&model->config);
+}
+
+int model_token_columns(const struct model *model)
+{
+    return head_token_columns(&model->config);
+}
+
+bool model_run(const struct model *model, const struct batch *batch, struct team *team, struct arena *arena,
+               float *rows, struct stage_times *times, struct error *err)
+{
+    struct selection selection;
     struct pass pass = {
-        .config = config,
+        .config = &model->config,
         .weights = &model->weights,
         .kernels = model->kernels,
         .batch = batch,
         .team = team,
+        .times = times,
     };
-    if (!pass_init(&pass, arena, err))
-        return false;
-    encoder_first_tokens(&pass);
-    /* query is free after the last layer. */
-    float *pooled = pass.query;
-    encoder_linear(&pass, pooled, pass.first, batch->count, &model->weights.pooler,
-                   config->family->pooler_activation, NULL);
-    encoder_linear(&pass, logits, pooled, batch->count, &model->weights.classifier, ACT_NONE, NULL);
-    return true;
+    return head_select(&model->config, batch, arena, &selection, err) &&
+           pass_init(&pass, &selection, arena, err) &&
+           head_run(&pass, &selection, encoder_run(&pass, &selection), arena, rows, err);
 }

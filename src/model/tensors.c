@@ -17,7 +17,7 @@ static const struct stored_type {
 } stored_types[] = {
     {"F32", 32, true, DTYPE_F32}, {"F16", 16, true, DTYPE_F16}, {"BF16", 16, true, DTYPE_BF16},
     {"F64", 64, false, 0},        {"I64", 64, false, 0},        {"I32", 32, false, 0},
-    {"I16", 16, false, 0},        {"I8", 8, false, 0},          {"U64", 64, false, 0},
+    {"I16", 16, false, 0},        {"I8", 8, false, DTYPE_I8},   {"U64", 64, false, 0},
     {"U32", 32, false, 0},        {"U16", 16, false, 0},        {"U8", 8, false, 0},
     {"BOOL", 8, false, 0},        {"F8_E4M3", 8, false, 0},     {"F8_E5M2", 8, false, 0},
 };
@@ -134,11 +134,20 @@ static bool check_coverage(struct tensor *tensors, size_t count, const char *fil
     return true;
 }
 
+/* What a clone without Git LFS has in place of each large file begins so. */
+static const char lfs[] = "version https://git-lfs";
+
 static yyjson_doc *read_header(const struct model_shard *shard, struct blob *data, struct arena *arena,
                                struct error *err)
 {
     uint64_t length = 0;
     const unsigned char *bytes = shard->bytes.bytes;
+    if (shard->bytes.size >= sizeof lfs - 1 && memcmp(bytes, lfs, sizeof lfs - 1) == 0) {
+        error_set(err, ERR_BAD_MODEL,
+                  "%s: a pointer of Git LFS stands in its place: git lfs pull gets the file itself",
+                  shard->name);
+        return NULL;
+    }
     if (shard->bytes.size < HEADER_PREFIX) {
         error_set(err, ERR_BAD_MODEL, "%s: %zu bytes are too few for a safetensors file", shard->name,
                   shard->bytes.size);
@@ -179,15 +188,18 @@ static bool read_shard(const struct model_shard *shard, struct arena *arena, str
     if (!out->sorted)
         return error_set(err, ERR_NO_MEMORY, "%s: no memory for %zu tensors", shard->name, room);
     yyjson_obj_foreach (root, index, count, key, entry) {
-        if (strcmp(yyjson_get_str(key), "__metadata__") == 0)
+        if (strcmp(yyjson_get_str(key), "__metadata__") == 0) {
+            const char *made_for = yyjson_get_str(yyjson_obj_get(entry, "linnet_precision"));
+            out->made_for = made_for ? made_for : out->made_for;
             continue;
+        }
         struct tensor *tensor = &out->sorted[out->count];
         *tensor = (struct tensor){.name = yyjson_get_str(key), .file = shard->name};
         if (strlen(tensor->name) != yyjson_get_len(key))
             return fail(tensor, err, "its name has a NUL");
         if (!read_entry(entry, data, tensor, err))
             return false;
-        if (tensor->is_float)
+        if (tensor->is_float || tensor->dtype == DTYPE_I8)
             out->float_elements += (tensor->end - tensor->begin) / dtype_size(tensor->dtype);
         out->count++;
     }

@@ -20,7 +20,7 @@ enum { TENSOR_MAX_RANK = 8 };
 struct tensor {
     const char *name, *file; /* file: the shard it lies in */
     const char *dtype_name;  /* as stored: "F32", "I64", ... */
-    enum dtype dtype;        /* of a float tensor */
+    enum dtype dtype;        /* of a float tensor, and of I8 */
     bool is_float;           /* F32, F16 or BF16 */
     int rank;
     int64_t shape[TENSOR_MAX_RANK];
@@ -31,7 +31,8 @@ struct tensor {
 struct tensors {
     struct tensor *sorted; /* by name */
     size_t count;
-    uint64_t float_elements; /* of all float tensors: the model's parameters */
+    uint64_t float_elements; /* of all float tensors, and of I8 */
+    const char *made_for;    /* the precision that `linnet quantize` wrote the files for, or NULL */
 };
 
 /* Reads the headers of all shards of `files` into `arena`. Each tensor must lie in the shard that the index

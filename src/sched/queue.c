@@ -5,27 +5,35 @@
 
 #include "base/stats.h"
 
-struct queue {
-    pthread_mutex_t lock;
-    pthread_cond_t work;
+struct line {
     struct job *head, *tail; /* the job whose turn is next; the last in turn */
     struct queue_state state;
     size_t charged; /* the sum of charge() over the jobs that wait */
-    size_t max_jobs, max_cost;
-    bool closed;
+    struct queue_limits limits;
+    uint64_t spent_ns; /* lanes' time; never behind queue->spent_ns when work comes */
 };
 
-struct queue *queue_open(size_t max_jobs, size_t max_cost, struct error *err)
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    bool closed;
+    uint64_t spent_ns; /* of the line that was taken from last, which had the least */
+    int count;
+    struct line lines[];
+};
+
+struct queue *queue_open(const struct queue_limits limits[], int lines, struct error *err)
 {
-    struct queue *queue = calloc(1, sizeof *queue);
+    struct queue *queue = calloc(1, sizeof *queue + (size_t)lines * sizeof *queue->lines);
     if (!queue) {
         error_set(err, ERR_NO_MEMORY, "no memory for a queue");
         return NULL;
     }
     pthread_mutex_init(&queue->lock, NULL);
     pthread_cond_init(&queue->work, NULL);
-    queue->max_jobs = max_jobs;
-    queue->max_cost = max_cost;
+    queue->count = lines;
+    for (int i = 0; i < lines; i++)
+        queue->lines[i].limits = limits[i];
     return queue;
 }
 
@@ -44,27 +52,27 @@ void job_complete(struct job *job, size_t count)
         job->done(job);
 }
 
-static void append(struct queue *queue, struct job *job)
+static void append(struct line *line, struct job *job)
 {
     job->next = NULL;
-    job->previous = queue->tail;
-    if (queue->tail)
-        queue->tail->next = job;
+    job->previous = line->tail;
+    if (line->tail)
+        line->tail->next = job;
     else
-        queue->head = job;
-    queue->tail = job;
+        line->head = job;
+    line->tail = job;
 }
 
-static void unlink_job(struct queue *queue, struct job *job)
+static void unlink_job(struct line *line, struct job *job)
 {
     if (job->previous)
         job->previous->next = job->next;
     else
-        queue->head = job->next;
+        line->head = job->next;
     if (job->next)
         job->next->previous = job->previous;
     else
-        queue->tail = job->previous;
+        line->tail = job->previous;
 }
 
 static size_t cost_of(const struct job *job)
@@ -77,34 +85,34 @@ static size_t cost_of(const struct job *job)
 
 /* What a job counts for in admission: at most half of the limit, so that one large job, which takes turns
  * with the others anyway, does not lock them out. */
-static size_t charge(const struct queue *queue, size_t cost)
+static size_t charge(const struct line *line, size_t cost)
 {
-    return cost < queue->max_cost / 2 ? cost : queue->max_cost / 2;
+    return cost < line->limits.cost / 2 ? cost : line->limits.cost / 2;
 }
 
-static void change_waiting_cost(struct queue *queue, struct job *job, size_t cost)
+static void change_waiting_cost(struct line *line, struct job *job, size_t cost)
 {
-    queue->charged -= charge(queue, job->waiting_cost);
-    queue->state.cost -= job->waiting_cost;
+    line->charged -= charge(line, job->waiting_cost);
+    line->state.cost -= job->waiting_cost;
     job->waiting_cost = cost;
-    queue->charged += charge(queue, cost);
-    queue->state.cost += cost;
+    line->charged += charge(line, cost);
+    line->state.cost += cost;
 }
 
 /* Unlinks the jobs that nobody waits for any more into a list of their own. */
-static struct job *unlink_dead(struct queue *queue, uint64_t now)
+static struct job *unlink_dead(struct line *line, uint64_t now)
 {
     struct job *dead = NULL, *next;
-    for (struct job *job = queue->head; job; job = next) {
+    for (struct job *job = line->head; job; job = next) {
         next = job->next;
         bool cancelled = atomic_load(&job->cancelled);
         if (!cancelled && (job->deadline_ns == 0 || now < job->deadline_ns))
             continue;
-        unlink_job(queue, job);
-        queue->state.jobs--;
-        queue->state.items -= job->count - job->taken;
-        *(cancelled ? &queue->state.items_cancelled : &queue->state.items_expired) += job->count - job->taken;
-        change_waiting_cost(queue, job, 0);
+        unlink_job(line, job);
+        line->state.jobs--;
+        line->state.items -= job->count - job->taken;
+        *(cancelled ? &line->state.items_cancelled : &line->state.items_expired) += job->count - job->taken;
+        change_waiting_cost(line, job, 0);
         for (size_t i = job->taken; i < job->count; i++)
             job->items[i].error = cancelled ? ERR_CANCELLED : ERR_DEADLINE;
         job->next = dead;
@@ -122,36 +130,48 @@ static void complete_dead(struct job *dead)
     }
 }
 
-static bool admits(const struct queue *queue, size_t cost)
+static bool admits(const struct line *line, size_t cost)
 {
-    return queue->state.jobs < queue->max_jobs && queue->charged + charge(queue, cost) <= queue->max_cost;
+    return line->state.jobs < line->limits.jobs && line->charged + charge(line, cost) <= line->limits.cost;
 }
 
 /* admits(), after letting go of jobs that nobody waits for where they are in the way. They are left in
  * *dead. */
-static bool make_room(struct queue *queue, size_t cost, struct job **dead)
+static bool make_room(struct line *line, size_t cost, struct job **dead)
 {
-    *dead = admits(queue, cost) ? NULL : unlink_dead(queue, clock_ns());
-    return admits(queue, cost);
+    *dead = admits(line, cost) ? NULL : unlink_dead(line, clock_ns());
+    return admits(line, cost);
+}
+
+/* One lane is enough where each can take from every line. */
+static void wake(struct queue *queue)
+{
+    if (queue->count == 1)
+        pthread_cond_signal(&queue->work);
+    else
+        pthread_cond_broadcast(&queue->work);
 }
 
 static bool push_locked(struct queue *queue, struct job *job, size_t cost, struct job **dead,
                         struct error *err)
 {
+    struct line *line = &queue->lines[job->line];
     if (queue->closed)
         return error_set(err, ERR_SHUTTING_DOWN, "the server is shutting down and takes no new requests");
-    if (!make_room(queue, cost, dead) && queue->state.jobs >= queue->max_jobs)
-        return error_set(err, ERR_OVERLOADED, "%zu requests are waiting, the limit is %zu", queue->state.jobs,
-                         queue->max_jobs);
-    if (!admits(queue, cost))
+    if (!make_room(line, cost, dead) && line->state.jobs >= line->limits.jobs)
+        return error_set(err, ERR_OVERLOADED, "%zu requests are waiting, the limit is %zu", line->state.jobs,
+                         line->limits.jobs);
+    if (!admits(line, cost))
         return error_set(err, ERR_OVERLOADED,
                          "%zu tokens or texts are waiting and the request has %zu, the limit is %zu",
-                         queue->state.cost, cost, queue->max_cost);
-    append(queue, job);
-    queue->state.jobs++;
-    queue->state.items += job->count;
-    change_waiting_cost(queue, job, cost);
-    pthread_cond_signal(&queue->work);
+                         line->state.cost, cost, line->limits.cost);
+    if (!line->head && line->spent_ns < queue->spent_ns)
+        line->spent_ns = queue->spent_ns;
+    append(line, job);
+    line->state.jobs++;
+    line->state.items += job->count;
+    change_waiting_cost(line, job, cost);
+    wake(queue);
     return true;
 }
 
@@ -171,20 +191,21 @@ bool queue_push(struct queue *queue, struct job *job, struct error *err)
     return pushed;
 }
 
-bool queue_has_room(struct queue *queue)
+bool queue_has_room(struct queue *queue, int index)
 {
     struct job *dead = NULL;
+    struct line *line = &queue->lines[index];
     pthread_mutex_lock(&queue->lock);
-    if (queue->state.jobs >= queue->max_jobs)
-        dead = unlink_dead(queue, clock_ns());
-    bool room = queue->state.jobs < queue->max_jobs;
+    if (line->state.jobs >= line->limits.jobs)
+        dead = unlink_dead(line, clock_ns());
+    bool room = line->state.jobs < line->limits.jobs;
     pthread_mutex_unlock(&queue->lock);
     complete_dead(dead);
     return room;
 }
 
 struct taking {
-    struct queue *queue;
+    struct line *line;
     size_t budget, spent;
     struct item **out;
     size_t count, capacity;
@@ -221,51 +242,91 @@ static void take_from(struct taking *taking, struct job *job, size_t share)
             taking->shortest = item->length;
         if (alone || item->length > taking->longest)
             taking->longest = item->length;
-        taking->queue->state.items--;
-        change_waiting_cost(taking->queue, job, job->waiting_cost - item->cost);
+        taking->line->state.items--;
+        change_waiting_cost(taking->line, job, job->waiting_cost - item->cost);
     }
 }
 
 /* Visits each job once, in turn, and sends those that have items left to the end of the line. */
 static void take_round(struct taking *taking, size_t share)
 {
-    struct queue *queue = taking->queue;
-    struct job *job = queue->head;
-    for (size_t visits = queue->state.jobs; job && visits > 0 && taking->spent < taking->budget; visits--) {
+    struct line *line = taking->line;
+    struct job *job = line->head;
+    for (size_t visits = line->state.jobs; job && visits > 0 && taking->spent < taking->budget; visits--) {
         struct job *next = job->next;
         size_t before = job->taken;
         take_from(taking, job, share);
         if (job->taken > before) {
-            unlink_job(queue, job);
+            unlink_job(line, job);
             if (job->taken < job->count)
-                append(queue, job);
+                append(line, job);
             else
-                queue->state.jobs--;
+                line->state.jobs--;
         }
         job = next;
     }
 }
 
-size_t queue_take(struct queue *queue, size_t budget, struct item *out[], size_t capacity)
+/* The line with work that had the least time, of those with a budget; NULL where none has work. */
+static struct line *next_line(struct queue *queue, const size_t budgets[])
 {
-    struct taking taking = {.queue = queue, .budget = budget, .out = out, .capacity = capacity};
+    struct line *next = NULL;
+    for (int i = 0; i < queue->count; i++) {
+        struct line *line = &queue->lines[i];
+        if (line->head && budgets[i] > 0 && (!next || line->spent_ns < next->spent_ns))
+            next = line;
+    }
+    return next;
+}
+
+static struct line *await_line(struct queue *queue, const size_t budgets[])
+{
+    struct line *line;
+    while (!(line = next_line(queue, budgets)) && !queue->closed)
+        pthread_cond_wait(&queue->work, &queue->lock);
+    return line;
+}
+
+/* Takes from the line, after letting go of what nobody waits for. */
+static void take_batch(struct taking *taking, struct job **dead)
+{
+    taking->now = clock_ns();
+    *dead = unlink_dead(taking->line, taking->now);
+    if (taking->line->state.jobs > 1)
+        take_round(taking, taking->budget / 2);
+    take_round(taking, taking->budget);
+}
+
+size_t queue_take(struct queue *queue, const size_t budgets[], struct item *out[], size_t capacity,
+                  struct taken *taken)
+{
+    struct taking taking = {.out = out, .capacity = capacity};
     for (;;) {
+        struct job *dead = NULL;
         pthread_mutex_lock(&queue->lock);
-        while (!queue->head && !queue->closed)
-            pthread_cond_wait(&queue->work, &queue->lock);
-        taking.now = clock_ns();
-        struct job *dead = unlink_dead(queue, taking.now);
-        if (queue->state.jobs > 1)
-            take_round(&taking, budget / 2);
-        take_round(&taking, budget);
-        bool over = queue->closed && !queue->head;
-        if (queue->head)
-            pthread_cond_signal(&queue->work);
+        taking.line = await_line(queue, budgets);
+        if (taking.line) {
+            taken->line = (int)(taking.line - queue->lines);
+            taking.budget = budgets[taken->line];
+            queue->spent_ns = taking.line->spent_ns;
+            take_batch(&taking, &dead);
+            taken->left_work = taking.line->head != NULL;
+        }
+        bool over = !taking.line;
+        if (next_line(queue, budgets))
+            wake(queue);
         pthread_mutex_unlock(&queue->lock);
         complete_dead(dead);
         if (taking.count > 0 || over)
             return taking.count;
     }
+}
+
+void queue_spend(struct queue *queue, int line, uint64_t ns)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->lines[line].spent_ns += ns;
+    pthread_mutex_unlock(&queue->lock);
 }
 
 void queue_close(struct queue *queue)
@@ -276,10 +337,10 @@ void queue_close(struct queue *queue)
     pthread_mutex_unlock(&queue->lock);
 }
 
-struct queue_state queue_state(struct queue *queue)
+struct queue_state queue_state(struct queue *queue, int line)
 {
     pthread_mutex_lock(&queue->lock);
-    struct queue_state state = queue->state;
+    struct queue_state state = queue->lines[line].state;
     pthread_mutex_unlock(&queue->lock);
     return state;
 }

@@ -75,12 +75,12 @@ bool added_tokens_add(struct added_tokens *added, const struct added_token *toke
 }
 
 static bool add_normalized(struct added_tokens *added, int32_t index, const struct normalizer *normalizer,
-                           struct error *err)
+                           struct normalizing *normalizing, struct error *err)
 {
     const struct added_token *token = &added->tokens[index];
-    char *text = arena_alloc(added->arena, normalizer_bound(token->length));
-    size_t length;
-    if (!text || !normalizer_apply(normalizer, token->text, token->length, text, &length, added->arena))
+    const char *text = token->text;
+    size_t length = token->length;
+    if (!normalizer_apply(normalizer, normalizing, &text, &length))
         return no_memory(err);
     if (length == 0)
         return error_set(
@@ -91,12 +91,13 @@ static bool add_normalized(struct added_tokens *added, int32_t index, const stru
     return trie_add(&added->in_normalized, text, length, index) || no_memory(err);
 }
 
-bool added_tokens_finish(struct added_tokens *added, const struct normalizer *normalizer, struct error *err)
+static bool add_to_tries(struct added_tokens *added, const struct normalizer *normalizer,
+                         struct normalizing *normalizing, struct error *err)
 {
     for (size_t i = 0; i < added->count; i++) {
         const struct added_token *token = &added->tokens[i];
         if (token->normalized) {
-            if (!add_normalized(added, (int32_t)i, normalizer, err))
+            if (!add_normalized(added, (int32_t)i, normalizer, normalizing, err))
                 return false;
         } else if (!trie_add(&added->raw, token->text, token->length, (int32_t)i)) {
             return no_memory(err);
@@ -105,10 +106,21 @@ bool added_tokens_finish(struct added_tokens *added, const struct normalizer *no
     return true;
 }
 
+bool added_tokens_finish(struct added_tokens *added, const struct normalizer *normalizer, struct error *err)
+{
+    struct normalizing normalizing;
+    struct arena scratch;
+    arena_init(&scratch, 0, SIZE_MAX);
+    normalizing_init(&normalizing, &scratch);
+    bool done = add_to_tries(added, normalizer, &normalizing, err);
+    arena_free(&scratch);
+    return done;
+}
+
 void splitter_start(struct splitter *splitter, const struct added_tokens *added, const struct trie *trie,
                     const char *text, size_t length)
 {
-    *splitter = (struct splitter){added, trie, text, text + length, text, text, -1};
+    *splitter = (struct splitter){added, trie, text, text + length, text, text, -1, NULL};
     if (trie_is_empty(trie))
         splitter->at = splitter->end;
 }
@@ -160,7 +172,9 @@ static int32_t find_match(struct splitter *splitter, const char **start, const c
         const struct added_token *token = &splitter->added->tokens[index];
         if (token->single_word && !stands_alone(splitter, at, at + length))
             continue;
-        *start = token->lstrip ? skip_space_left(at, splitter->covered) : at;
+        *start = at;
+        if (token->lstrip)
+            *start = at < splitter->covered ? splitter->covered : skip_space_left(at, splitter->covered);
         *stop = at + length;
         if (token->rstrip) {
             /* An rstrip before it may have covered the same white space; going over it again would be
@@ -183,6 +197,7 @@ bool splitter_next(struct splitter *splitter, struct segment *segment)
     if (index < 0 && (index = find_match(splitter, &start, &stop)) >= 0) {
         const char *covered = splitter->covered;
         splitter->covered = stop;
+        splitter->pending_text = start;
         if (covered < start) {
             splitter->pending = index;
             *segment = (struct segment){covered, (size_t)(start - covered), -1};
@@ -191,7 +206,9 @@ bool splitter_next(struct splitter *splitter, struct segment *segment)
     }
     if (index >= 0) {
         splitter->pending = -1;
-        *segment = (struct segment){NULL, 0, splitter->added->tokens[index].id};
+        *segment =
+            (struct segment){splitter->pending_text, (size_t)(splitter->covered - splitter->pending_text),
+                             splitter->added->tokens[index].id};
         return true;
     }
     if (splitter->covered == splitter->end)

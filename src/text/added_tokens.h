@@ -68,13 +68,14 @@ struct splitter {
     const char *at;      /* where the search goes on */
     const char *covered; /* what stands before it was handed out */
     int32_t pending;     /* a token found behind the text that was handed out last; -1: none */
+    const char *pending_text;
 };
 
-/* A stretch of plain text (id -1), or a token. */
+/* A stretch of plain text, or a token with the white space it takes. */
 struct segment {
-    const char *text; /* NULL for a token */
+    const char *text;
     size_t length;
-    int32_t id;
+    int32_t id; /* -1: plain text */
 };
 
 /* Splits text[0..length) by one of the two tries of `added`. */

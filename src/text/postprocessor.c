@@ -4,7 +4,7 @@
 
 static bool fail_too_short(const char *which, size_t length, size_t excess, struct error *err)
 {
-    return error_set(err, ERR_BAD_INPUT,
+    return error_set(err, ERR_TOO_LONG,
                      "the %s text has %zu tokens and %zu are too many: cutting that text alone cannot help; "
                      "longest_first can",
                      which, length, excess);
@@ -37,7 +37,7 @@ static bool cut(size_t *first, size_t *second, bool pair, size_t room, enum trun
     if (strategy == TRUNCATE_ONLY_SECOND) {
         if (!pair)
             return error_set(
-                err, ERR_BAD_INPUT,
+                err, ERR_TOO_LONG,
                 "only_second cannot cut: there is no second text, and the first has %zu tokens too many",
                 excess);
         if (*second <= excess)
@@ -58,15 +58,42 @@ static bool cut(size_t *first, size_t *second, bool pair, size_t room, enum trun
     return true;
 }
 
-static void fill(const struct template *template, const struct sequence sequences[2], struct encoding *out)
+/* Takes the white space at a token's ends from its place: the package's process_offsets(). */
+static void trim(const struct postprocessor *postprocessor, const struct origin *origin, bool first,
+                 struct token_place *place)
+{
+    uint32_t leading = origin->leading, trailing = origin->trailing;
+    if (leading == 1 && postprocessor->keeps_prefix && (first || place->start == 0))
+        leading = 0;
+    place->start = place->end - place->start < leading ? place->end : place->start + leading;
+    if (trailing > 0 && place->end >= trailing)
+        place->end = place->end - place->start < trailing ? place->start : place->end - trailing;
+}
+
+static void fill_places(const struct postprocessor *postprocessor, const struct sequence *sequence,
+                        struct token_place *places)
+{
+    for (size_t i = 0; i < sequence->length; i++) {
+        const struct origin *origin = &sequence->origins[i];
+        places[i] = (struct token_place){origin->span.start, origin->span.end, origin->word};
+        if (postprocessor->trims)
+            trim(postprocessor, origin, i == 0, &places[i]);
+    }
+}
+
+static void fill(const struct postprocessor *postprocessor, const struct template *template,
+                 const struct sequence sequences[2], struct encoding *out)
 {
     int32_t *ids = out->ids;
     uint8_t *types = out->type_ids;
+    struct token_place *places = out->places;
     for (size_t i = 0; i < template->count; i++) {
         const struct piece *piece = &template->pieces[i];
         if (piece->kind == PIECE_TOKEN) {
             *ids++ = piece->id;
             *types++ = piece->type_id;
+            if (places)
+                *places++ = (struct token_place){0, 0, -1};
             continue;
         }
         const struct sequence *sequence = &sequences[piece->kind == PIECE_SECOND];
@@ -74,9 +101,20 @@ static void fill(const struct template *template, const struct sequence sequence
             memcpy(ids, sequence->ids, sequence->length * sizeof *ids);
             memset(types, piece->type_id, sequence->length);
         }
+        if (places) {
+            fill_places(postprocessor, sequence, places);
+            places += sequence->length;
+        }
         ids += sequence->length;
         types += sequence->length;
     }
+}
+
+static void skip(struct sequence *sequence, size_t count)
+{
+    sequence->ids += count;
+    if (sequence->origins)
+        sequence->origins += count;
 }
 
 static size_t template_length(const struct template *template, size_t first, size_t second)
@@ -93,8 +131,12 @@ bool postprocessor_apply(const struct postprocessor *postprocessor, struct seque
                          const struct sequence *second, const struct encode_options *options,
                          struct arena *arena, struct encoding *out, struct error *err)
 {
-    const struct template *template = second ? &postprocessor->pair : &postprocessor->single;
-    struct sequence kept[2] = {first, second ? *second : (struct sequence){NULL, 0}};
+    static struct piece alone = {.kind = PIECE_FIRST};
+    static const struct template plain = {.pieces = &alone, .count = 1};
+    const struct template *template = options->plain ? &plain
+                                      : second       ? &postprocessor->pair
+                                                     : &postprocessor->single;
+    struct sequence kept[2] = {first, second ? *second : (struct sequence){0}};
     if (options->truncate) {
         if (options->max_tokens < template->special_count)
             return error_set(err, ERR_BAD_INPUT,
@@ -103,19 +145,22 @@ bool postprocessor_apply(const struct postprocessor *postprocessor, struct seque
         if (!cut(&kept[0].length, &kept[1].length, second != NULL,
                  options->max_tokens - template->special_count, options->strategy, err))
             return false;
-        if (postprocessor->truncate_left) {
-            kept[0].ids += first.length - kept[0].length;
+        bool is_left = options->side == TRUNCATE_AS_TOKENIZER ? postprocessor->truncate_left
+                                                              : options->side == TRUNCATE_LEFT;
+        if (is_left) {
+            skip(&kept[0], first.length - kept[0].length);
             if (second)
-                kept[1].ids += second->length - kept[1].length;
+                skip(&kept[1], second->length - kept[1].length);
         }
     }
     size_t length = template_length(template, kept[0].length, kept[1].length);
     out->ids = arena_alloc(arena, length * sizeof *out->ids);
     out->type_ids = arena_alloc(arena, length);
-    if (!out->ids || !out->type_ids)
+    out->places = first.origins ? arena_alloc(arena, length * sizeof *out->places) : NULL;
+    if (!out->ids || !out->type_ids || (first.origins && !out->places))
         return error_set(err, ERR_NO_MEMORY, "no memory for %zu tokens", length);
     out->length = length;
     out->full_length = template_length(template, first.length, second ? second->length : 0);
-    fill(template, kept, out);
+    fill(postprocessor, template, kept, out);
     return true;
 }

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "text/text_buffer.h"
 #include "text/tokenizer.h"
 
 enum piece_kind { PIECE_FIRST, PIECE_SECOND, PIECE_TOKEN };
@@ -28,15 +29,18 @@ struct template
 struct postprocessor {
     struct template single, pair;
     bool truncate_left; /* cut from the beginning of a sequence, not from its end */
+    bool trims;         /* places are without the white space at a token's ends ... */
+    bool keeps_prefix;  /* ... but for the one space of a sequence's first token, which was added */
 };
 
 struct sequence {
     const int32_t *ids;
+    const struct origin *origins; /* in characters; NULL: no places */
     size_t length;
 };
 
 /* Cuts `first` and, where it is not NULL, `second` as the options say, and puts both into the template.
- * On failure false: ERR_BAD_INPUT or ERR_NO_MEMORY, as tokenizer_encode(). */
+ * On failure false: as tokenizer_encode(). */
 bool postprocessor_apply(const struct postprocessor *postprocessor, struct sequence first,
                          const struct sequence *second, const struct encode_options *options,
                          struct arena *arena, struct encoding *out, struct error *err);

@@ -16,15 +16,40 @@ bool tokenizer_no_memory(struct error *err)
     return error_set(err, ERR_NO_MEMORY, "no memory for the tokenizer");
 }
 
-struct tokenizer *tokenizer_new(struct error *err)
+static bool put_lowercase_first(struct tokenizer *tokenizer, struct error *err)
+{
+    struct normalizer *normalizer = &tokenizer->normalizer;
+    for (size_t i = 0; i < normalizer->count; i++)
+        if (normalizer->steps[i].kind == STEP_LOWERCASE)
+            return true;
+    struct step *steps = arena_calloc(&tokenizer->arena, normalizer->count + 1, sizeof *steps);
+    if (!steps)
+        return tokenizer_no_memory(err);
+    steps[0] = (struct step){.kind = STEP_LOWERCASE};
+    for (size_t i = 0; i < normalizer->count; i++)
+        steps[i + 1] = normalizer->steps[i];
+    normalizer->steps = steps;
+    normalizer->count++;
+    return true;
+}
+
+struct tokenizer *tokenizer_open(const struct tokenizer_files *files, struct error *err)
 {
     struct tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
     if (!tokenizer) {
         tokenizer_no_memory(err);
         return NULL;
     }
+    struct arena scratch;
     arena_init(&tokenizer->arena, 0, SIZE_MAX);
-    return tokenizer;
+    arena_init(&scratch, 0, SIZE_MAX);
+    bool built = files->json.bytes ? tokenizer_build_json(tokenizer, files, &scratch, err)
+                                   : tokenizer_build_vocab(tokenizer, files, &scratch, err);
+    arena_free(&scratch);
+    if (built && (!files->lower_case || put_lowercase_first(tokenizer, err)))
+        return tokenizer;
+    tokenizer_close(tokenizer);
+    return NULL;
 }
 
 void tokenizer_close(struct tokenizer *tokenizer)
@@ -60,19 +85,60 @@ yyjson_val *tokenizer_parse(struct blob blob, const char *name, struct arena *ar
     return root;
 }
 
-bool tokenizer_read_part(yyjson_val *root, const char *key, const char *supported, struct error *err)
+const char *tokenizer_part_type(yyjson_val *part, const char *key, struct error *err)
 {
-    yyjson_val *part = yyjson_obj_get(root, key), *type = yyjson_obj_get(part, "type");
-    if (!part || yyjson_is_null(part))
-        return error_set(err, ERR_UNSUPPORTED_MODEL, "tokenizer.json has no %s; one of type %s is needed",
-                         key, supported);
+    yyjson_val *type = yyjson_obj_get(part, "type");
     if (!yyjson_is_str(type))
-        return error_set(err, ERR_BAD_MODEL, "tokenizer.json: %s must be an object with a \"type\"", key);
-    if (!yyjson_equals_str(type, supported))
-        return error_set(err, ERR_UNSUPPORTED_MODEL,
-                         "tokenizer.json: a %s of type \"%.60s\" is not supported; %s is", key,
-                         yyjson_get_str(type), supported);
+        error_set(err, ERR_BAD_MODEL, "tokenizer.json: %s must be an object with a \"type\"", key);
+    return yyjson_get_str(type);
+}
+
+bool tokenizer_refuse_type(const char *key, const char *type, const char *supported, struct error *err)
+{
+    return error_set(err, ERR_UNSUPPORTED_MODEL,
+                     "tokenizer.json: a %s of type \"%.60s\" is not supported; %s are", key, type, supported);
+}
+
+yyjson_val *tokenizer_need_list(yyjson_val *part, const char *key, const char *where, struct error *err)
+{
+    yyjson_val *list = yyjson_obj_get(part, key);
+    if (yyjson_is_arr(list))
+        return list;
+    error_set(err, ERR_BAD_MODEL, "%s: \"%s\" is %s; it must be a list", where, key,
+              list ? json_type_words(list) : "missing");
+    return NULL;
+}
+
+bool tokenizer_need_bool(yyjson_val *part, const char *key, bool *out, const char *where, struct error *err)
+{
+    if (!yyjson_obj_get(part, key))
+        return error_set(err, ERR_BAD_MODEL, "%s: \"%s\" is missing", where, key);
+    return json_read_bool(part, key, out, where, err);
+}
+
+bool tokenizer_need_string(yyjson_val *part, const char *key, const char **out, size_t *length,
+                           const char *where, struct error *err)
+{
+    yyjson_val *value = yyjson_obj_get(part, key);
+    if (!yyjson_is_str(value))
+        return error_set(err, ERR_BAD_MODEL, "%s: \"%s\" is %s; it must be a string", where, key,
+                         value ? json_type_words(value) : "missing");
+    *out = yyjson_get_str(value);
+    *length = yyjson_get_len(value);
     return true;
+}
+
+bool tokenizer_read_pattern(struct tokenizer *tokenizer, yyjson_val *part, const char *where,
+                            struct pattern *out, struct error *err)
+{
+    yyjson_val *pattern = yyjson_obj_get(part, "pattern");
+    yyjson_val *string = yyjson_obj_get(pattern, "String"), *regex = yyjson_obj_get(pattern, "Regex");
+    if (yyjson_is_str(string))
+        return pattern_literal(out, yyjson_get_str(string), yyjson_get_len(string), &tokenizer->arena, err);
+    if (yyjson_is_str(regex))
+        return pattern_regex(out, yyjson_get_str(regex), yyjson_get_len(regex), &tokenizer->arena, err);
+    return error_set(err, ERR_BAD_MODEL, "%s: \"pattern\" must be an object with a \"String\" or a \"Regex\"",
+                     where);
 }
 
 bool tokenizer_read_id(yyjson_val *value, const char *where, const char *what, int32_t *out,
@@ -86,25 +152,54 @@ bool tokenizer_read_id(yyjson_val *value, const char *where, const char *what, i
     return true;
 }
 
-bool tokenizer_set_model(struct tokenizer *tokenizer, const char *unknown, const char *prefix,
-                         size_t prefix_length, uint64_t max_characters, struct error *err)
+bool tokenizer_finish_vocabulary(struct tokenizer *tokenizer, struct error *err)
 {
-    struct wordpiece *model = &tokenizer->model;
+    struct vocabulary *vocabulary = &tokenizer->vocabulary;
     const struct token *first, *second;
-    vocabulary_finish(&model->vocabulary);
-    if (model->vocabulary.count == 0)
+    vocabulary_finish(vocabulary);
+    if (vocabulary->count == 0)
         return error_set(err, ERR_BAD_MODEL, "the vocabulary is empty");
-    if (vocabulary_find_shared_id(&model->vocabulary, &first, &second))
+    if (vocabulary_find_shared_id(vocabulary, &first, &second))
         return error_set(err, ERR_BAD_MODEL, "the tokens \"%.100s\" and \"%.100s\" have the same id %d",
                          first->text, second->text, first->id);
-    model->unknown_id = vocabulary_find(&model->vocabulary, unknown, strlen(unknown));
-    if (model->unknown_id < 0)
-        return error_set(err, ERR_BAD_MODEL,
-                         "the unknown token \"%.100s\" is not in the vocabulary of %zu tokens", unknown,
-                         model->vocabulary.count);
+    return true;
+}
+
+bool tokenizer_find_unknown(const struct tokenizer *tokenizer, const char *unknown, int32_t *id,
+                            struct error *err)
+{
+    *id = vocabulary_find(&tokenizer->vocabulary, unknown, strlen(unknown));
+    return *id >= 0 || error_set(err, ERR_BAD_MODEL,
+                                 "the unknown token \"%.100s\" is not in the vocabulary of %zu tokens",
+                                 unknown, tokenizer->vocabulary.count);
+}
+
+bool tokenizer_set_wordpiece(struct tokenizer *tokenizer, const char *unknown, const char *prefix,
+                             size_t prefix_length, uint64_t max_characters, struct error *err)
+{
+    struct wordpiece *model = &tokenizer->wordpiece;
+    if (!tokenizer_finish_vocabulary(tokenizer, err) ||
+        !tokenizer_find_unknown(tokenizer, unknown, &model->unknown_id, err))
+        return false;
+    tokenizer->kind = MODEL_WORDPIECE;
+    model->vocabulary = &tokenizer->vocabulary;
     if (!wordpiece_set_prefix(model, prefix, prefix_length, &tokenizer->arena))
         return tokenizer_no_memory(err);
     model->max_characters = max_characters < SIZE_MAX ? (size_t)max_characters : SIZE_MAX;
+    return true;
+}
+
+bool tokenizer_set_bert_parts(struct tokenizer *tokenizer, const struct bert_normalizer *settings,
+                              struct error *err)
+{
+    struct step *step = arena_calloc(&tokenizer->arena, 1, sizeof *step);
+    struct stage *stage = arena_calloc(&tokenizer->arena, 1, sizeof *stage);
+    if (!step || !stage)
+        return tokenizer_no_memory(err);
+    *step = (struct step){.kind = STEP_BERT, .bert = *settings};
+    *stage = (struct stage){.kind = STAGE_BERT};
+    tokenizer->normalizer = (struct normalizer){step, 1};
+    tokenizer->pretokenizer = (struct pretokenizer){stage, 1};
     return true;
 }
 
@@ -121,6 +216,16 @@ static bool check_template(const struct tokenizer *tokenizer, const struct templ
     return true;
 }
 
+static void find_specials(struct tokenizer *tokenizer, const struct tokenizer_config *config)
+{
+    static const enum special_name names[SPECIAL_ID_COUNT] = {
+        [SPECIAL_ID_MASK] = SPECIAL_MASK, [SPECIAL_ID_PAD] = SPECIAL_PAD, [SPECIAL_ID_UNKNOWN] = SPECIAL_UNK};
+    for (size_t i = 0; i < SPECIAL_ID_COUNT; i++) {
+        const char *text = config->named[names[i]];
+        tokenizer->special_ids[i] = text ? tokenizer_find(tokenizer, text, strlen(text)) : -1;
+    }
+}
+
 bool tokenizer_finish_added(struct tokenizer *tokenizer, const struct tokenizer_config *config,
                             struct error *err)
 {
@@ -132,13 +237,12 @@ bool tokenizer_finish_added(struct tokenizer *tokenizer, const struct tokenizer_
     }
     if (!added_tokens_finish(added, &tokenizer->normalizer, err))
         return false;
-    const struct vocabulary *vocabulary = &tokenizer->model.vocabulary;
-    int32_t highest = vocabulary->tokens[vocabulary->count - 1].id;
-    tokenizer->vocab_size = (size_t)(highest > added->highest_id ? highest : added->highest_id) + 1;
     if (!check_template(tokenizer, &tokenizer->postprocessor.single, err) ||
         !check_template(tokenizer, &tokenizer->postprocessor.pair, err))
         return false;
     tokenizer->max_length = config->max_length;
+    tokenizer->cleans_up = config->cleans_up;
+    find_specials(tokenizer, config);
     tokenizer->has_types = config->has_types;
     tokenizer->postprocessor.truncate_left = config->truncate_left;
     return true;
@@ -150,32 +254,4 @@ bool tokenizer_add_list(struct tokenizer *tokenizer, const struct added_list *li
         if (!added_tokens_add(&tokenizer->added, &list->tokens[i], err))
             return false;
     return true;
-}
-
-/* The id of a special token's text, which is in the vocabulary or was added. */
-static int32_t special_id(const struct tokenizer *tokenizer, const char *text)
-{
-    const struct added_token *token = added_tokens_find(&tokenizer->added, text, strlen(text));
-    return token ? token->id : -1;
-}
-
-bool tokenizer_finish_bert(struct tokenizer *tokenizer, const struct tokenizer_config *config,
-                           const struct added_list *file_tokens, struct error *err)
-{
-    const struct added_list *list = config->has_added ? &config->added : file_tokens;
-    struct added_tokens *added = &tokenizer->added;
-    if (!config->cls || !config->sep)
-        return error_set(err, ERR_BAD_MODEL,
-                         "tokenizer_config.json: \"cls_token\" and \"sep_token\" must not be null");
-    tokenizer->normalizer = config->normalizer;
-    if (!added_tokens_init(added, list->count + config->special.count, &tokenizer->model.vocabulary,
-                           &tokenizer->arena))
-        return tokenizer_no_memory(err);
-    if (!tokenizer_add_list(tokenizer, list, err) || !tokenizer_finish_added(tokenizer, config, err))
-        return false;
-    int32_t cls_id = special_id(tokenizer, config->cls), sep_id = special_id(tokenizer, config->sep);
-    if (cls_id < 0 || sep_id < 0)
-        return error_set(err, ERR_BAD_MODEL,
-                         "tokenizer_config.json: \"cls_token\" and \"sep_token\" must not be empty");
-    return tokenizer_set_bert_template(tokenizer, cls_id, sep_id, err);
 }

@@ -7,13 +7,6 @@
 
 static const char FILE_NAME[] = "tokenizer_config.json";
 
-/* transformers 5.24: AutoTokenizer makes a BertTokenizer of each of these, with or without "Fast" behind
- * it. */
-static const char *const BERT_CLASSES[] = {"BertTokenizer",       "DistilBertTokenizer", "ElectraTokenizer",
-                                           "MobileBertTokenizer", "LayoutLMTokenizer",   "LxmertTokenizer",
-                                           "SqueezeBertTokenizer"};
-static const char *const FILE_CLASSES[] = {"PreTrainedTokenizer", "TokenizersBackend"};
-
 /* A model_max_length from here on means "none" (transformers writes 1e30 there). */
 static const double NO_MAX_LENGTH = 1e9;
 
@@ -45,36 +38,64 @@ bool added_token_read(yyjson_val *object, const char *where, struct added_token 
            json_read_bool(object, "normalized", &out->normalized, where, err);
 }
 
-static bool is_class(const char *name, const char *const classes[], size_t count)
+/* A string that may be absent or null: then NULL. */
+static bool read_string(yyjson_val *root, const char *key, const char *file, const char **out,
+                        struct error *err)
 {
-    size_t length = strlen(name);
-    if (length > 4 && strcmp(name + length - 4, "Fast") == 0)
-        length -= 4;
-    for (size_t i = 0; i < count; i++)
-        if (strlen(classes[i]) == length && strncmp(classes[i], name, length) == 0)
-            return true;
-    return false;
+    yyjson_val *value = yyjson_obj_get(root, key);
+    *out = yyjson_get_str(value);
+    return *out || !value || yyjson_is_null(value) ||
+           error_set(err, ERR_BAD_MODEL, "%s: \"%s\" is %s; it must be a string", file, key,
+                     json_type_words(value));
 }
 
-static bool read_class(yyjson_val *root, struct tokenizer_config *out, struct error *err)
+static bool read_class(yyjson_val *root, yyjson_val *model, struct tokenizer_config *out, struct error *err)
 {
-    yyjson_val *value = yyjson_obj_get(root, "tokenizer_class");
-    if (!value || yyjson_is_null(value))
-        return true;
-    const char *name = yyjson_get_str(value);
+    const char *name, *model_name, *model_type;
+    if (!read_string(root, "tokenizer_class", FILE_NAME, &name, err) ||
+        !read_string(model, "tokenizer_class", "config.json", &model_name, err) ||
+        !read_string(model, "model_type", "config.json", &model_type, err))
+        return false;
     if (!name)
-        return error_set(err, ERR_BAD_MODEL, "%s: \"tokenizer_class\" is %s; it must be a string", FILE_NAME,
-                         json_type_words(value));
-    out->rebuilds_bert = is_class(name, BERT_CLASSES, sizeof BERT_CLASSES / sizeof *BERT_CLASSES);
-    if (!out->rebuilds_bert && !is_class(name, FILE_CLASSES, sizeof FILE_CLASSES / sizeof *FILE_CLASSES))
-        return error_set(err, ERR_UNSUPPORTED_MODEL,
-                         "%s: the tokenizer class \"%.100s\" is not supported; BertTokenizer and its kin and "
-                         "PreTrainedTokenizerFast are",
-                         FILE_NAME, name);
-    return true;
+        name = model_name;
+    out->class = tokenizer_class_find(name, model_type);
+    return out->class ||
+           error_set(err, ERR_UNSUPPORTED_MODEL,
+                     "%s: the tokenizer class \"%.100s\" is not supported; those of BERT and its "
+                     "kin, MPNet, RoBERTa, DeBERTa, XLM-RoBERTa, CamemBERT, ALBERT, DeBERTa-v2 and "
+                     "PreTrainedTokenizerFast are",
+                     FILE_NAME, name);
 }
 
-static bool read_normalizer(yyjson_val *root, struct normalizer *out, struct error *err)
+/* What the classes that are not BERT's take. A token at either end that the file's template lacks would be
+ * missing: transformers makes a template of these two settings, whatever tokenizer.json says. */
+static bool read_settings(yyjson_val *root, struct tokenizer_config *out, struct error *err)
+{
+    const enum tokenizer_class_id id = out->class->id;
+    yyjson_val *unknown = yyjson_obj_get(root, "unk_id");
+    if (id == CLASS_FILE && (yyjson_obj_get(root, "add_bos_token") || yyjson_obj_get(root, "add_eos_token")))
+        return error_set(err, ERR_UNSUPPORTED_MODEL,
+                         "%s: \"add_bos_token\" and \"add_eos_token\" are not supported", FILE_NAME);
+    out->do_lower_case = id == CLASS_ALBERT;
+    out->add_prefix_space = id != CLASS_ROBERTA && id != CLASS_DEBERTA;
+    out->trim_offsets = true;
+    out->unknown_id = 1;
+    if (!json_read_bool(root, "clean_up_tokenization_spaces", &out->cleans_up, FILE_NAME, err))
+        return false;
+    if (id == CLASS_FILE || id == CLASS_BERT || id == CLASS_MPNET)
+        return true;
+    if (unknown && !yyjson_is_uint(unknown))
+        return error_set(err, ERR_BAD_MODEL, "%s: \"unk_id\" must be a whole number", FILE_NAME);
+    if (unknown)
+        out->unknown_id = (size_t)yyjson_get_uint(unknown);
+    return json_read_bool(root, "do_lower_case", &out->do_lower_case, FILE_NAME, err) &&
+           json_read_bool(root, "add_prefix_space", &out->add_prefix_space, FILE_NAME, err) &&
+           json_read_bool(root, "trim_offsets", &out->trim_offsets, FILE_NAME, err) &&
+           json_read_bool(root, "keep_accents", &out->keep_accents, FILE_NAME, err) &&
+           json_read_bool(root, "split_by_punct", &out->split_by_punct, FILE_NAME, err);
+}
+
+static bool read_normalizer(yyjson_val *root, struct bert_normalizer *out, struct error *err)
 {
     if (!json_read_bool(root, "do_lower_case", &out->lowercase, FILE_NAME, err) ||
         !json_read_bool(root, "tokenize_chinese_chars", &out->handle_chinese_chars, FILE_NAME, err))
@@ -118,13 +139,12 @@ static bool read_truncation(yyjson_val *root, struct tokenizer_config *out, stru
     return true;
 }
 
-/* transformers 5.24: BertTokenizer lists token_type_ids among its model_input_names, PreTrainedTokenizerFast
- * does not; the file's own list overrides either. */
+/* The file's own list overrides the class's. */
 static bool read_input_names(yyjson_val *root, struct tokenizer_config *out, struct error *err)
 {
     yyjson_val *names = yyjson_obj_get(root, "model_input_names"), *name;
     size_t index, max;
-    out->has_types = out->rebuilds_bert;
+    out->has_types = out->class->has_types;
     if (!names || yyjson_is_null(names))
         return true;
     if (!yyjson_is_arr(names))
@@ -200,45 +220,42 @@ static bool read_special(yyjson_val *value, const char *key, struct tokenizer_co
     return true;
 }
 
-/* The names that transformers knows, in its order, and what a rebuilt BertTokenizer puts where the file has
- * none. */
-static const struct {
-    const char *key, *bert;
-} SPECIAL_TOKENS[] = {
-    {"bos_token", NULL},    {"eos_token", NULL},    {"unk_token", "[UNK]"},   {"sep_token", "[SEP]"},
-    {"pad_token", "[PAD]"}, {"cls_token", "[CLS]"}, {"mask_token", "[MASK]"},
-};
-enum { SPECIAL_TOKEN_COUNT = sizeof SPECIAL_TOKENS / sizeof *SPECIAL_TOKENS };
+static void add_default(const char *text, struct tokenizer_config *out)
+{
+    out->special.tokens[out->special.count++] =
+        (struct added_token){.text = text, .length = strlen(text), .special = true};
+}
+
+/* By enum special_name. */
+static const char *const SPECIAL_KEYS[SPECIAL_COUNT] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                                        "pad_token", "cls_token", "mask_token"};
 
 static bool is_known_special(const char *key)
 {
-    for (size_t i = 0; i < SPECIAL_TOKEN_COUNT; i++)
-        if (strcmp(key, SPECIAL_TOKENS[i].key) == 0)
+    for (size_t i = 0; i < SPECIAL_COUNT; i++)
+        if (strcmp(key, SPECIAL_KEYS[i]) == 0)
             return true;
     return false;
 }
 
 static bool read_known_specials(yyjson_val *root, struct tokenizer_config *out, struct error *err)
 {
-    for (size_t i = 0; i < SPECIAL_TOKEN_COUNT; i++) {
-        const char *key = SPECIAL_TOKENS[i].key, *bert = out->rebuilds_bert ? SPECIAL_TOKENS[i].bert : NULL;
-        yyjson_val *value = yyjson_obj_get(root, key);
+    for (size_t i = 0; i < SPECIAL_COUNT; i++) {
+        yyjson_val *value = yyjson_obj_get(root, SPECIAL_KEYS[i]);
         if (value && !yyjson_is_null(value)) {
-            if (!read_special(value, key, out, err))
+            if (!read_special(value, SPECIAL_KEYS[i], out, err))
                 return false;
-        } else if (!value && bert) {
-            out->special.tokens[out->special.count++] =
-                (struct added_token){.text = bert, .length = strlen(bert), .special = true};
+        } else if (!value && out->class->special[i]) {
+            add_default(out->class->special[i], out);
         } else {
             continue;
         }
-        const char *text = out->special.tokens[out->special.count - 1].text;
-        if (strcmp(key, "unk_token") == 0)
-            out->unknown = text;
-        else if (strcmp(key, "cls_token") == 0)
-            out->cls = text;
-        else if (strcmp(key, "sep_token") == 0)
-            out->sep = text;
+        struct added_token *token = &out->special.tokens[out->special.count - 1];
+        out->named[i] = token->text;
+        if (yyjson_is_obj(value))
+            continue;
+        token->normalized = out->class->normalizes_special;
+        token->lstrip = i == SPECIAL_MASK && out->class->mask_strips_left;
     }
     return true;
 }
@@ -258,6 +275,11 @@ static bool read_other_specials(yyjson_val *root, struct tokenizer_config *out, 
     }
     if (yyjson_get_len(extra) == 0)
         extra = yyjson_obj_get(root, "additional_special_tokens");
+    if ((!extra || yyjson_is_null(extra)) && out->class->id == CLASS_CAMEMBERT) {
+        add_default("<s>NOTUSED", out);
+        add_default("</s>NOTUSED", out);
+        add_default("<unk>NOTUSED", out);
+    }
     if (!extra || yyjson_is_null(extra))
         return true;
     if (!yyjson_is_arr(extra) && !yyjson_is_obj(extra))
@@ -274,27 +296,31 @@ static bool read_other_specials(yyjson_val *root, struct tokenizer_config *out, 
     return true;
 }
 
-bool tokenizer_config_read(struct blob blob, struct arena *arena, struct tokenizer_config *out,
-                           struct error *err)
+/* Named ones, CamemBERT's extra ones, and what else the file may have. */
+static size_t count_specials(yyjson_val *root)
+{
+    return SPECIAL_COUNT + 3 + yyjson_obj_size(root) +
+           yyjson_get_len(yyjson_obj_get(root, "extra_special_tokens")) +
+           yyjson_get_len(yyjson_obj_get(root, "additional_special_tokens"));
+}
+
+bool tokenizer_config_read(struct blob blob, struct blob model, struct arena *arena,
+                           struct tokenizer_config *out, struct error *err)
 {
     *out = (struct tokenizer_config){
-        .rebuilds_bert = true,
         .normalizer = {.clean_text = true, .handle_chinese_chars = true, .lowercase = true},
     };
-    yyjson_val *root = NULL;
-    size_t room = SPECIAL_TOKEN_COUNT;
-    if (blob.bytes) {
-        root = tokenizer_parse(blob, FILE_NAME, arena, err);
-        if (!root)
-            return false;
-        room += yyjson_obj_size(root) + yyjson_get_len(yyjson_obj_get(root, "extra_special_tokens")) +
-                yyjson_get_len(yyjson_obj_get(root, "additional_special_tokens"));
-    }
-    out->special.tokens = arena_calloc(arena, room, sizeof *out->special.tokens);
+    yyjson_val *root = NULL, *model_root = NULL;
+    if (blob.bytes && !(root = tokenizer_parse(blob, FILE_NAME, arena, err)))
+        return false;
+    if (model.bytes && !(model_root = tokenizer_parse(model, "config.json", arena, err)))
+        return false;
+    out->special.tokens = arena_calloc(arena, count_specials(root), sizeof *out->special.tokens);
     if (!out->special.tokens)
         return tokenizer_no_memory(err);
-    return read_class(root, out, err) && read_normalizer(root, &out->normalizer, err) &&
-           read_max_length(root, &out->max_length, err) && read_input_names(root, out, err) &&
-           read_truncation(root, out, err) && read_added(root, arena, out, err) &&
-           read_known_specials(root, out, err) && read_other_specials(root, out, err);
+    return read_class(root, model_root, out, err) && read_normalizer(root, &out->normalizer, err) &&
+           read_settings(root, out, err) && read_max_length(root, &out->max_length, err) &&
+           read_input_names(root, out, err) && read_truncation(root, out, err) &&
+           read_added(root, arena, out, err) && read_known_specials(root, out, err) &&
+           read_other_specials(root, out, err);
 }

@@ -1,7 +1,9 @@
-/* The "post_processor" of a tokenizer.json: TemplateProcessing, BertProcessing, or none. */
+/* The "post_processor" of a tokenizer.json. */
 #include <string.h>
 
 #include "text/tokenizer_parts.h"
+
+static const char WHERE[] = "tokenizer.json: post_processor";
 
 /* A published template has at most 5 pieces. */
 enum { MAX_PIECES = 64 };
@@ -111,14 +113,12 @@ static bool read_special(yyjson_val *part, yyjson_val *specials, struct draft *d
 static bool read_template(struct tokenizer *tokenizer, yyjson_val *processor, const char *key,
                           struct template *out, struct error *err)
 {
-    yyjson_val *list = yyjson_obj_get(processor, key),
+    yyjson_val *list = tokenizer_need_list(processor, key, WHERE, err),
                *specials = yyjson_obj_get(processor, "special_tokens"), *item;
     struct draft draft = {.count = 0};
     bool is_pair = strcmp(key, "pair") == 0;
-    if (!yyjson_is_arr(list))
-        return error_set(err, ERR_BAD_MODEL,
-                         "tokenizer.json: post_processor: \"%s\" is %s; it must be a list", key,
-                         json_type_words(list));
+    if (!list)
+        return false;
     size_t index, max;
     yyjson_arr_foreach (list, index, max, item) {
         yyjson_val *sequence = yyjson_obj_get(item, "Sequence"),
@@ -153,18 +153,88 @@ static bool set_plain_template(struct tokenizer *tokenizer, struct error *err)
     return set_template(tokenizer, &draft, &tokenizer->postprocessor.single, err);
 }
 
+bool tokenizer_set_roberta_template(struct tokenizer *tokenizer, int32_t cls_id, int32_t sep_id,
+                                    struct error *err)
+{
+    struct draft draft = {
+        {{PIECE_TOKEN, cls_id, 0},
+         {PIECE_FIRST, 0, 0},
+         {PIECE_TOKEN, sep_id, 0},
+         {PIECE_TOKEN, sep_id, 0},
+         {PIECE_SECOND, 0, 0},
+         {PIECE_TOKEN, sep_id, 0}},
+        6,
+    };
+    if (!set_template(tokenizer, &draft, &tokenizer->postprocessor.pair, err))
+        return false;
+    draft.count = 3;
+    return set_template(tokenizer, &draft, &tokenizer->postprocessor.single, err);
+}
+
+static bool read_processor(struct tokenizer *tokenizer, yyjson_val *processor, bool *adds, struct error *err);
+
+static bool read_processors(struct tokenizer *tokenizer, yyjson_val *processor, bool *adds, struct error *err)
+{
+    yyjson_val *list = tokenizer_need_list(processor, "processors", WHERE, err), *item;
+    size_t index, max;
+    yyjson_arr_foreach (list, index, max, item) {
+        if (!read_processor(tokenizer, item, adds, err))
+            return false;
+    }
+    return list != NULL;
+}
+
+/* What a processor of a byte level does to places; each trims what those before it left. */
+static bool read_trimming(struct tokenizer *tokenizer, yyjson_val *processor, struct error *err)
+{
+    struct postprocessor *out = &tokenizer->postprocessor;
+    bool trims = true, prefix = true;
+    if (!json_read_bool(processor, "trim_offsets", &trims, WHERE, err) ||
+        !json_read_bool(processor, "add_prefix_space", &prefix, WHERE, err))
+        return false;
+    if (trims) {
+        out->trims = true;
+        out->keeps_prefix = prefix;
+    }
+    return true;
+}
+
+/* *adds: whether one of the processors before it adds tokens, on return whether one has. */
+static bool read_processor(struct tokenizer *tokenizer, yyjson_val *processor, bool *adds, struct error *err)
+{
+    const char *type = tokenizer_part_type(processor, "post_processor", err);
+    int32_t cls_id, sep_id;
+    if (!type)
+        return false;
+    if (strcmp(type, "ByteLevel") == 0)
+        return read_trimming(tokenizer, processor, err);
+    if (strcmp(type, "Sequence") == 0)
+        return read_processors(tokenizer, processor, adds, err);
+    bool is_bert = strcmp(type, "BertProcessing") == 0, is_roberta = strcmp(type, "RobertaProcessing") == 0;
+    if (!is_bert && !is_roberta && strcmp(type, "TemplateProcessing") != 0)
+        return tokenizer_refuse_type(
+            "post_processor", type,
+            "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and Sequence", err);
+    if (*adds)
+        return error_set(err, ERR_UNSUPPORTED_MODEL,
+                         "tokenizer.json: post_processor: two processors that add tokens are not supported");
+    *adds = true;
+    if (!is_bert && !is_roberta)
+        return read_template(tokenizer, processor, "single", &tokenizer->postprocessor.single, err) &&
+               read_template(tokenizer, processor, "pair", &tokenizer->postprocessor.pair, err);
+    return (is_bert || read_trimming(tokenizer, processor, err)) &&
+           read_bert_token(processor, "cls", &cls_id, err) &&
+           read_bert_token(processor, "sep", &sep_id, err) &&
+           (is_bert ? tokenizer_set_bert_template(tokenizer, cls_id, sep_id, err)
+                    : tokenizer_set_roberta_template(tokenizer, cls_id, sep_id, err));
+}
+
 bool tokenizer_read_template(struct tokenizer *tokenizer, yyjson_val *root, struct error *err)
 {
     yyjson_val *processor = yyjson_obj_get(root, "post_processor");
-    if (!processor || yyjson_is_null(processor))
-        return set_plain_template(tokenizer, err);
-    if (yyjson_equals_str(yyjson_obj_get(processor, "type"), "BertProcessing")) {
-        int32_t cls_id, sep_id;
-        return read_bert_token(processor, "cls", &cls_id, err) &&
-               read_bert_token(processor, "sep", &sep_id, err) &&
-               tokenizer_set_bert_template(tokenizer, cls_id, sep_id, err);
-    }
-    return tokenizer_read_part(root, "post_processor", "TemplateProcessing", err) &&
-           read_template(tokenizer, processor, "single", &tokenizer->postprocessor.single, err) &&
-           read_template(tokenizer, processor, "pair", &tokenizer->postprocessor.pair, err);
+    bool adds = false;
+    tokenizer->postprocessor.trims = false;
+    if (!set_plain_template(tokenizer, err))
+        return false;
+    return !processor || yyjson_is_null(processor) || read_processor(tokenizer, processor, &adds, err);
 }

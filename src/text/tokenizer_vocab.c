@@ -41,51 +41,56 @@ static bool read_lines(struct tokenizer *tokenizer, struct blob vocab, struct er
     if (lines > VOCABULARY_MAX_ID)
         return error_set(err, ERR_BAD_MODEL, "%s has %zu lines; the limit is %d", FILE_NAME, lines,
                          VOCABULARY_MAX_ID);
-    if (!vocabulary_init(&tokenizer->model.vocabulary, lines, &tokenizer->arena))
+    if (!vocabulary_init(&tokenizer->vocabulary, lines, &tokenizer->arena))
         return tokenizer_no_memory(err);
     for (int32_t id = 0; at < end; id++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *line_end = newline ? newline : end;
         if (!utf8_valid(at, (size_t)(line_end - at)))
             return error_set(err, ERR_BAD_MODEL, "%s: line %d is not UTF-8", FILE_NAME, id + 1);
-        if (!vocabulary_add(&tokenizer->model.vocabulary, at, trim_end(at, (size_t)(line_end - at)), id))
+        if (!vocabulary_add(&tokenizer->vocabulary, at, trim_end(at, (size_t)(line_end - at)), id))
             return tokenizer_no_memory(err);
         at = newline ? newline + 1 : end;
     }
     return true;
 }
 
-static bool build(struct tokenizer *tokenizer, struct blob vocab, struct blob config, struct arena *scratch,
-                  struct error *err)
+static bool read_wordpiece(struct tokenizer *tokenizer, struct blob vocab,
+                           const struct tokenizer_config *config, struct error *err)
+{
+    const char *unknown = config->named[SPECIAL_UNK];
+    if (!unknown)
+        return error_set(err, ERR_BAD_MODEL, "tokenizer_config.json: \"unk_token\" must not be null");
+    return tokenizer_check_size(vocab, FILE_NAME, err) && read_lines(tokenizer, vocab, err) &&
+           tokenizer_set_wordpiece(tokenizer, unknown, PREFIX, strlen(PREFIX), MAX_CHARACTERS, err);
+}
+
+static bool read_bpe(struct tokenizer *tokenizer, const struct tokenizer_files *files, struct arena *scratch,
+                     struct error *err)
+{
+    yyjson_val *vocab = tokenizer_parse(files->vocab_json, "vocab.json", scratch, err);
+    return vocab && tokenizer_check_size(files->merges, "merges.txt", err) &&
+           tokenizer_read_merges(tokenizer, vocab, files->merges, err);
+}
+
+bool tokenizer_build_vocab(struct tokenizer *tokenizer, const struct tokenizer_files *files,
+                           struct arena *scratch, struct error *err)
 {
     struct tokenizer_config settings;
     const struct added_list none = {NULL, 0};
-    if (!tokenizer_check_size(vocab, FILE_NAME, err) ||
-        !tokenizer_config_read(config, scratch, &settings, err))
+    if (!tokenizer_config_read(files->config, files->model_config, scratch, &settings, err))
         return false;
-    if (!settings.rebuilds_bert)
-        return error_set(
-            err, ERR_UNSUPPORTED_MODEL,
-            "tokenizer_config.json names no BertTokenizer: a vocab.txt needs one, or a tokenizer.json");
-    if (!settings.unknown)
-        return error_set(err, ERR_BAD_MODEL, "tokenizer_config.json: \"unk_token\" must not be null");
-    if (!read_lines(tokenizer, vocab, err) ||
-        !tokenizer_set_model(tokenizer, settings.unknown, PREFIX, strlen(PREFIX), MAX_CHARACTERS, err))
+    const enum tokenizer_class_id id = settings.class->id;
+    const bool is_wordpiece = id == CLASS_BERT || id == CLASS_MPNET;
+    const bool is_bpe = id == CLASS_ROBERTA || id == CLASS_DEBERTA;
+    if (is_wordpiece ? !files->vocab.bytes : !is_bpe || !files->vocab_json.bytes || !files->merges.bytes)
+        return error_set(err, ERR_UNSUPPORTED_MODEL, "a tokenizer of class %s needs %s", settings.class->name,
+                         is_wordpiece ? "tokenizer.json or vocab.txt"
+                         : is_bpe     ? "tokenizer.json, or vocab.json and merges.txt"
+                                      : "tokenizer.json");
+    if (!tokenizer_rebuild_parts(tokenizer, &settings, NULL, scratch, err))
         return false;
-    return tokenizer_finish_bert(tokenizer, &settings, &none, err);
-}
-
-struct tokenizer *tokenizer_open_vocab(struct blob vocab, struct blob config, struct error *err)
-{
-    struct tokenizer *tokenizer = tokenizer_new(err);
-    if (!tokenizer)
-        return NULL;
-    struct arena scratch;
-    arena_init(&scratch, 0, SIZE_MAX);
-    bool built = build(tokenizer, vocab, config, &scratch, err);
-    arena_free(&scratch);
-    if (built)
-        return tokenizer;
-    tokenizer_close(tokenizer);
-    return NULL;
+    bool read = is_wordpiece ? read_wordpiece(tokenizer, files->vocab, &settings, err)
+                             : read_bpe(tokenizer, files, scratch, err);
+    return read && tokenizer_rebuild_finish(tokenizer, &settings, &none, NULL, err);
 }

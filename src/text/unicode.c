@@ -4,11 +4,14 @@
 enum {
     HANGUL_FIRST = 0xAC00,
     HANGUL_LAST = 0xD7A3,
+    HANGUL_COUNT = HANGUL_LAST - HANGUL_FIRST + 1,
     JAMO_LEAD = 0x1100,
+    JAMO_LEADS = 19,
     JAMO_VOWEL = 0x1161,
     JAMO_TAIL = 0x11A7, /* one before the first tail: a remainder of 0 is none */
     JAMO_TAILS = 28,
-    JAMO_VOWELS_TAILS = 21 * JAMO_TAILS,
+    JAMO_VOWELS = 21,
+    JAMO_VOWELS_TAILS = JAMO_VOWELS * JAMO_TAILS,
 };
 
 static size_t decompose_hangul(uint32_t point, uint32_t *out)
@@ -42,6 +45,31 @@ size_t unicode_decompose(uint32_t point, uint32_t out[UNICODE_MAX_DECOMPOSITION]
     size_t block = unicode_decomposition_blocks[point / UNICODE_BLOCK];
     size_t offset = unicode_decomposition_values[block * UNICODE_BLOCK + point % UNICODE_BLOCK];
     return copy_entry(unicode_decomposition_pool, offset, point, out);
+}
+
+size_t unicode_decompose_compatibly(uint32_t point, uint32_t out[UNICODE_MAX_COMPATIBILITY])
+{
+    size_t block = unicode_compatibility_blocks[point / UNICODE_BLOCK];
+    size_t offset = unicode_compatibility_values[block * UNICODE_BLOCK + point % UNICODE_BLOCK];
+    return offset ? copy_entry(unicode_compatibility_pool, offset, point, out)
+                  : unicode_decompose(point, out);
+}
+
+uint32_t unicode_compose(uint32_t first, uint32_t second)
+{
+    uint32_t lead = first - JAMO_LEAD, vowel = second - JAMO_VOWEL;
+    if (lead < JAMO_LEADS && vowel < JAMO_VOWELS)
+        return HANGUL_FIRST + (lead * JAMO_VOWELS + vowel) * JAMO_TAILS;
+    uint32_t syllable = first - HANGUL_FIRST, tail = second - JAMO_TAIL;
+    if (syllable < HANGUL_COUNT && syllable % JAMO_TAILS == 0 && tail > 0 && tail < JAMO_TAILS)
+        return first + tail;
+    size_t block = unicode_composition_blocks[first / UNICODE_BLOCK];
+    size_t offset = unicode_composition_values[block * UNICODE_BLOCK + first % UNICODE_BLOCK];
+    const uint32_t *pair = unicode_composition_pool + offset + 1;
+    for (size_t left = unicode_composition_pool[offset]; left > 0; left -= 2, pair += 2)
+        if (pair[0] == second)
+            return pair[1];
+    return 0;
 }
 
 size_t unicode_lower(uint32_t point, uint32_t out[UNICODE_MAX_LOWER])

@@ -8,8 +8,9 @@ static bool has_prefix(const struct token *token, const char *prefix, size_t pre
 bool wordpiece_set_prefix(struct wordpiece *model, const char *prefix, size_t prefix_length,
                           struct arena *arena)
 {
-    const struct vocabulary *vocabulary = &model->vocabulary;
+    const struct vocabulary *vocabulary = model->vocabulary;
     size_t count = 0;
+    model->prefix_length = prefix_length;
     for (size_t i = 0; i < vocabulary->count; i++)
         count += has_prefix(&vocabulary->tokens[i], prefix, prefix_length);
     if (!vocabulary_init(&model->continuing, count, arena))
@@ -56,7 +57,7 @@ size_t wordpiece_encode(const struct wordpiece *model, const char *word, size_t 
 {
     size_t count = 0, used = 0;
     if (!has_too_many_characters(model, word, length)) {
-        int32_t id = longest_match(&model->vocabulary, word, length, &used);
+        int32_t id = longest_match(model->vocabulary, word, length, &used);
         size_t at = used;
         while (id >= 0) {
             ids[count++] = id;
@@ -68,4 +69,19 @@ size_t wordpiece_encode(const struct wordpiece *model, const char *word, size_t 
     }
     ids[0] = model->unknown_id;
     return 1;
+}
+
+void wordpiece_spans(const struct wordpiece *model, size_t length, const int32_t *ids, size_t count,
+                     struct origin *origins)
+{
+    uint32_t at = 0;
+    /* One token is all of the word, also the unknown one. */
+    origins[0] = (struct origin){.span = {0, (uint32_t)length}};
+    for (size_t i = 0; count > 1 && i < count; i++) {
+        uint32_t size = vocabulary_token(model->vocabulary, ids[i])->length;
+        if (i > 0)
+            size -= (uint32_t)model->prefix_length;
+        origins[i] = (struct origin){.span = {at, at + size}};
+        at += size;
+    }
 }

@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "text/text_buffer.h"
 #include "text/vocabulary.h"
 
 struct wordpiece {
-    struct vocabulary vocabulary;
+    const struct vocabulary *vocabulary;
     struct vocabulary continuing; /* the tokens that begin with the prefix ("##"), without it */
+    size_t prefix_length;
     int32_t unknown_id;
     size_t max_characters; /* a longer word is unknown from the start */
 };
@@ -24,5 +26,9 @@ bool wordpiece_set_prefix(struct wordpiece *model, const char *prefix, size_t pr
 /* Writes the ids of word[0..length), at least one and at most `length` (a word has one byte or more), and
  * returns their number. */
 size_t wordpiece_encode(const struct wordpiece *model, const char *word, size_t length, int32_t *ids);
+
+/* Fills the spans of the `count` tokens that wordpiece_encode() made of a word of `length` bytes. */
+void wordpiece_spans(const struct wordpiece *model, size_t length, const int32_t *ids, size_t count,
+                     struct origin *origins);
 
 #endif

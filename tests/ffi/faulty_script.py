@@ -47,6 +47,11 @@ def fault(text):
         LEAK.append(bytearray(os.urandom(1)) * (8 << 20))
     elif text == "slow":
         time.sleep(0.3)
+    elif text.startswith("hold "):  # makes the file, and computes until somebody removes it
+        path = text.removeprefix("hold ")
+        open(path, "w").close()
+        while os.path.exists(path):
+            time.sleep(0.01)
     return None
 
 

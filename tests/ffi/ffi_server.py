@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+from pace import SLOWNESS
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("LINNET_BUILD", "build/release")
 LINNET = BUILD / "linnet"
@@ -34,7 +36,7 @@ def processes():
 
 
 def wait_until(condition, seconds=20, what="it"):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWNESS
     while not (value := condition()):
         assert time.monotonic() < end, f"{what} did not come in {seconds} s"
         time.sleep(0.02)
@@ -76,7 +78,7 @@ class Server:
     def text(self):
         return self.log.read_text(errors="replace")
 
-    def request(self, method, path, body=None, timeout=60):
+    def request(self, method, path, body=None, timeout=300):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
@@ -88,18 +90,18 @@ class Server:
         body = {"inputs": inputs, "parameters": parameters} if parameters else {"inputs": inputs}
         return self.request("POST", path, json.dumps(body))
 
-    def ask_meanwhile(self, inputs):
+    def ask_meanwhile(self, inputs, **parameters):
         """A request in the background. -> a function that waits for its answer, or for the error that it got"""
         answers = queue.SimpleQueue()
 
         def client():
             try:
-                answers.put(self.ask(inputs))
+                answers.put(self.ask(inputs, **parameters))
             except OSError as error:
                 answers.put(error)
 
         threading.Thread(target=client, daemon=True).start()
-        return lambda: answers.get(timeout=60)
+        return lambda: answers.get(timeout=300)
 
     def state(self):
         try:
@@ -124,13 +126,13 @@ class Server:
         if self.process.poll() is None:
             self.signal()
         try:
-            code = self.process.wait(20)
+            code = self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
         assert code == 0, f"exit status {code}: {self.text()}"
         # A server that is told to end while its worker loads leaves the worker to the kernel, which takes its moment.
-        end = time.monotonic() + 5
+        end = time.monotonic() + 5 * SLOWNESS
         while left := set(workers) & set(processes()):
             assert time.monotonic() < end, f"workers {left} outlived their server"
             time.sleep(0.01)

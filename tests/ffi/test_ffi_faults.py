@@ -10,7 +10,9 @@ import time
 import pytest
 
 from ffi_server import LINNET, SCRIPT, Load, processes, wait_until
+from pace import SLOWNESS
 
+pytestmark = pytest.mark.alone
 OPTIONS = ("--python", sys.executable, "--worker-script", SCRIPT, "--worker-timeout", "1500")
 
 
@@ -52,7 +54,7 @@ def test_a_lone_request_that_hangs_is_not_tried_again(server):
     begin = time.monotonic()
     answer = server.ask("hang")
     assert answer.json["error"].startswith("after 1500 ms: the Python worker gave no answer in time")
-    assert time.monotonic() - begin < 2.9
+    assert time.monotonic() - begin < 2.9 * SLOWNESS
 
 
 def test_a_worker_that_is_killed_from_outside_costs_no_request(server):
@@ -68,7 +70,7 @@ def test_a_worker_that_is_killed_from_outside_costs_no_request(server):
 RAISES = {
     "raise": (500, "python", "RuntimeError: this text is bad"),
     "sys.exit": (500, "python", "SystemExit: enough"),
-    "no JSON": (422, "bad_input", "TypeError: a result holds a object, which JSON lacks"),
+    "no JSON": (500, "python", "TypeError: a result holds a object, which JSON lacks"),
     "not finite": (500, "non_finite", "the result is NaN or infinite"),
     "one too few": (500, "python", "RuntimeError: predict() returned 0 results for 1 inputs"),
 }
@@ -135,7 +137,7 @@ def test_health_says_degraded_while_a_worker_starts_anew(server):
         states.add((answer.status, answer.json["status"]))
         return (200, "degraded") in states and (200, "ok") in states
 
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not seen():
         assert time.monotonic() < end, states
     assert server.ask("text").status == 200
@@ -201,7 +203,7 @@ def test_a_server_whose_worker_hangs_ends_within_its_drain_timeout(start):
     time.sleep(0.3)
     begin = time.monotonic()
     server.stop()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 5 * SLOWNESS
 
 
 def test_sigterm_while_the_worker_loads_ends_it(start, tmp_path):

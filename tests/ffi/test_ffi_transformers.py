@@ -122,7 +122,7 @@ def test_a_model_made_for_another_task_is_refused_at_start(torch_python, tiny_mo
 
     done = subprocess.run(
         [LINNET, "serve", "--port", "0", "--engine", "python", "--python", torch_python, "--task", "token-classification",
-         tiny_models / "text-classification"], capture_output=True, text=True, timeout=60,
+         tiny_models / "text-classification"], capture_output=True, text=True, timeout=300,
     )
     assert done.returncode == 1 and "try --task text-classification" in done.stderr.splitlines()[-1]
 

@@ -9,17 +9,47 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 BUILD = Path(os.environ.get("LINNET_BUILD", ROOT / "build" / "release")).resolve()
 BINARY = BUILD / "linnet"
 OPEN_MODEL = BUILD / "tests" / "golden" / "open_model"
 EMBEDDED = None  # in place of a model's directory
+DEV = ROOT.parent / "shared" / "data" / "golden-dev.jsonl"
+NO_DEV = f"{DEV} is not here: the treebank's sentences are not part of the project"
+AVX2 = {"avx2", "fma", "f16c"}
+AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+ISA_FLAGS = {  # what /proc/cpuinfo says of a processor that has the path
+    "ref": set(),
+    "avx2": AVX2,
+    "avx_vnni": AVX2 | {"avx_vnni"},
+    "avx512": AVX512,
+    "avx512_vnni": AVX512 | {"avx512_vnni"},
+    "avx512_bf16": AVX512 | {"avx512_vnni", "avx512_bf16"},
+}
+
+# Of a logit, on random models whose logits are up to 13 apart: about one and a half times what was measured.
+MOST_LOGIT_DELTA = {"int8": 0.5, "bf16": 0.15}
+
+
+def processor_flags():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return set(line.split(":")[1].split())
+    return set()
 
 
 def read_rows(path):
     with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def covers(model, task, precision):
+    """The mark of a test that shows, where it passes, that linnet does the task with the model's family."""
+    family = json.loads((model / "config.json").read_text())["model_type"]
+    return pytest.mark.covers(family, task, precision)
 
 
 @functools.lru_cache
@@ -59,15 +89,34 @@ def answers(command, model, rows, directory, *options):
     return lines
 
 
+def assert_close(got_rows, rows):
+    """Answers are those of `transformers`: logits within max(2e-5, 1e-5 |logit|), the same label, scores within 1e-5."""
+    for got, want in zip(got_rows, rows):
+        text = want["text"][:80]
+        assert len(got["logits"]) == len(want["logits"]), text
+        for got_logit, want_logit in zip(got["logits"], want["logits"]):
+            bound = max(2e-5, 1e-5 * abs(want_logit))
+            assert abs(got_logit - want_logit) <= bound, (text, got["logits"], want["logits"])
+        assert got["label"] == want["label"], (text, got, want["logits"])
+        assert abs(got["score"] - want["score"]) <= 1e-5, (text, got["score"], want["score"])
+
+
+def assert_near(got_rows, rows, precision):
+    """Logits of a tiny model in int8 or bf16 are near those of `transformers` in fp32."""
+    for got, want in zip(got_rows, rows):
+        for got_logit, want_logit in zip(got["logits"], want["logits"]):
+            assert abs(got_logit - want_logit) <= MOST_LOGIT_DELTA[precision], (want["text"][:80], got, want["logits"])
+
+
 class Server:
     """`linnet serve` on a port of the system's choice. A context manager."""
 
     def __init__(self, log, *arguments):
         assert BINARY.is_file(), f"no executable {BINARY}: build first, or set LINNET_BUILD"
-        command = [BINARY, "serve", *arguments, "--host", "127.0.0.1", "--port", "0"]
+        command = [BINARY, "serve", *arguments, "--host", "127.0.0.1", "--port", "0", "--request-timeout", "600000"]
         with open(log, "wb") as output:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 300
         while not (found := re.search(r"listening on http://127\.0\.0\.1:(\d+)[\s\S]*\nserving ", log.read_text())):
             assert self.process.poll() is None and time.monotonic() < end, log.read_text()
             time.sleep(0.02)
@@ -79,7 +128,7 @@ class Server:
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            assert self.process.wait(15) == 0
+            assert self.process.wait(300) == 0
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

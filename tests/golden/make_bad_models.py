@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-MODELS = Path(__file__).resolve().parent / "models"
+GOLDEN = Path(__file__).resolve().parent
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
@@ -30,7 +30,7 @@ class Case(NamedTuple):
     name: str
     kind: str  # error kinds, joined by "|"
     pattern: str  # what the message names
-    base: str  # the golden model that is edited
+    base: str  # the golden model that is edited, in models/ where no folder is named
     edit: Callable[[dict], None]  # changes the directory, a dict of file name -> bytes, in place
 
 
@@ -83,10 +83,11 @@ add_config("cross-attention", UNSUPPORTED, r"add_cross_attention|is_decoder", is
 add_config("mish", UNSUPPORTED, r"hidden_act.*mish", hidden_act="mish")
 add_config("distilbert-mish", UNSUPPORTED, r"activation.*mish", "distilbert-relu", activation="mish")
 add_config(
-    "roberta", UNSUPPORTED, r"model_type.*roberta",
-    model_type="roberta", architectures=["RobertaForSequenceClassification"],
+    "xlnet", UNSUPPORTED, r"model_type.*xlnet.*\"bert\".*\"roberta\"",
+    model_type="xlnet", architectures=["XLNetForSequenceClassification"],
 )  # fmt: skip
-add_config("masked-lm", UNSUPPORTED, r"BertForMaskedLM", architectures=["BertForMaskedLM"])
+add_config("next-sentence", UNSUPPORTED, r"BertForNextSentencePrediction", architectures=["BertForNextSentencePrediction"])
+add_config("masked-lm-without-head", BAD, r"cls\.predictions\.transform\.dense\.weight is missing", architectures=["BertForMaskedLM"])
 add_config("no-model-type", BAD, r"model_type", model_type=DELETE)
 add_config("model-type-a-number", BAD, r"model_type", model_type=7)
 
@@ -119,6 +120,54 @@ add_config("labels-numbered-far", BAD, r"id2label", id2label={"0": "NEGATIVE", "
 add_config("one-label-too-many", BAD, r"classifier", id2label={"0": "A", "1": "B", "2": "C"}, label2id=DELETE)
 add_config("label-count-huge", BAD, r"num_labels|classifier", id2label=DELETE, label2id=DELETE, num_labels=10**9)
 add_config("problem-type-unknown", f"{BAD}|{UNSUPPORTED}", r"problem_type.*guess", problem_type="guess")
+
+ROBERTA, ELECTRA, ALBERT = "families/roberta", "families/electra", "families/albert"
+for value, name in [(None, "null"), (-1, "negative"), (400, "past-the-vocabulary"), ("1", "a-string")]:
+    add_config(f"padding-{name}", BAD, r"pad_token_id", ROBERTA, pad_token_id=value)
+add_config("positions-all-of-padding", BAD, r"max_position_embeddings.*50", ROBERTA, pad_token_id=60)
+add_config("roberta-head-of-bert", UNSUPPORTED, r"BertForSeq.*RobertaForSeq", ROBERTA,
+           architectures=["BertForSequenceClassification"])  # fmt: skip
+add_config("embedding-other", BAD, r"electra\.embeddings\.word_embeddings.*20.*24", ELECTRA, embedding_size=24)
+add_config("embedding-zero", BAD, r"embedding_size", ELECTRA, embedding_size=0)
+add_config("groups-more-than-layers", BAD, r"num_hidden_groups", ALBERT, num_hidden_groups=4)
+add_config("groups-one-too-many", BAD, r"albert_layer_groups\.1\.albert_layers\.0\.", ALBERT, num_hidden_groups=2)
+add_config("inner-layers-one-too-many", BAD, r"albert_layer_groups\.0\.albert_layers\.1\.", ALBERT, inner_group_num=2)
+add_config("inner-layers-huge", BAD, r"inner_group_num", ALBERT, inner_group_num=10**6)
+
+MPNET, DEBERTA, MODERNBERT, NOMIC = (f"families/{name}" for name in ("mpnet", "deberta-v2", "modernbert", "nomic_bert"))
+add_config("distance-buckets", UNSUPPORTED, r"relative_attention_num_buckets.*16.*32", MPNET,
+           relative_attention_num_buckets=16)  # fmt: skip
+add_config("convolution", UNSUPPORTED, r"conv_kernel_size.*3", DEBERTA, conv_kernel_size=3)
+add_config("deberta-embedding", UNSUPPORTED, r"embedding_size.*20.*32", DEBERTA, embedding_size=20)
+add_config("deberta-pooler", UNSUPPORTED, r"pooler_hidden_size.*16.*32", DEBERTA, pooler_hidden_size=16)
+add_config("deberta-heads", UNSUPPORTED, r"attention_head_size.*16.*8", DEBERTA, attention_head_size=16)
+add_config("deberta-terms-a-number", BAD, r"pos_att_type", DEBERTA, pos_att_type=3)
+add_config("deberta-positions", BAD, r"position_embeddings", DEBERTA, position_biased_input=True)
+add_config("deberta-buckets-more", BAD, r"rel_embeddings.*32.*36", DEBERTA, position_buckets=18)
+for changes, name in [({"position_buckets": 2}, "few"), ({"max_relative_positions": 9}, "near"),
+                      ({"max_relative_positions": 17}, "left-out")]:  # fmt: skip
+    add_config(f"deberta-buckets-{name}", UNSUPPORTED, r"max_relative_positions.*position_buckets", DEBERTA, **changes)
+add_config("deberta-buckets-huge", BAD, r"position_buckets", DEBERTA, position_buckets=10**6)
+add_config("layer-types-few", BAD, r"layer_types.*4", MODERNBERT, layer_types=["full_attention"])
+add_config("layer-types-other", UNSUPPORTED, r"layer_types\[1\].*chunked", MODERNBERT,
+           layer_types=["full_attention", "chunked_attention", "full_attention", "full_attention"])  # fmt: skip
+add_config("window-a-string", BAD, r"local_attention", MODERNBERT, local_attention="wide")
+add_config("rotary-scaled", UNSUPPORTED, r"rope_scaling", MODERNBERT, rope_scaling={"rope_type": "yarn"})
+add_config("rotary-type", UNSUPPORTED, r"rope_type.*yarn", MODERNBERT,
+           rope_parameters={"full_attention": {"rope_type": "yarn", "rope_theta": 100.0}})  # fmt: skip
+add_config("rotary-theta-zero", BAD, r"rope_theta", NOMIC, rope_parameters={"rope_theta": 0})
+add_config("rotary-base-other", UNSUPPORTED, r"rotary_emb_base.*10000.*1000", NOMIC, rotary_emb_base=10000)
+add_config("rotary-positions-huge", UNSUPPORTED, r"max_position_embeddings.*65536", NOMIC, max_position_embeddings=10**6)
+add_config("nomic-experts", UNSUPPORTED, r"moe_every_n_layers.*2", NOMIC, moe_every_n_layers=2)
+add_config("modernbert-pooling", UNSUPPORTED, r"classifier_pooling.*max", MODERNBERT, classifier_pooling="max")
+add_config("modernbert-bias", BAD, r"attn\.Wqkv\.bias", MODERNBERT, attention_bias=True)
+add_config("modernbert-decoder-bias-a-number", BAD, r"decoder_bias", "tasks/modernbert-mlm", decoder_bias=1)
+add_config("modernbert-decoder-bias-missing", BAD, r"decoder\.bias is missing", "tasks/modernbert-untied-mlm", decoder_bias=True)
+add_config("masked-lm-untied", BAD, r"decoder\.weight is missing", "tasks/modernbert-mlm", tie_word_embeddings=False)
+add_config("masked-lm-tied-by-a-number", BAD, r"tie_word_embeddings", "tasks/modernbert-mlm", tie_word_embeddings=1)
+add_config("deberta-older-head", BAD, r"cls\.predictions\.transform\.dense\.weight is missing", "tasks/deberta-v2-newer-mlm", legacy=True)
+add_config("deberta-newer-head", BAD, r"lm_predictions\.lm_head\.dense\.weight is missing", "tasks/deberta-v2-mlm", legacy=False)
+add_config("deberta-head-a-string", BAD, r"legacy", "tasks/deberta-v2-mlm", legacy="no")
 
 for name, content in {
     "empty": b"",
@@ -195,6 +244,9 @@ def set_tensor(name, dtype, shape, content):
     return rebuilt(lambda tensors: tensors.__setitem__(name, (dtype, shape, content)))
 
 
+for missing in ["electra.embeddings_project.weight", "electra.embeddings_project.bias"]:
+    edit = rebuilt(lambda tensors, missing=missing: tensors.pop(missing))
+    add(f"tensor-missing-{missing}", BAD, missing.replace(".", r"\."), edit, ELECTRA)
 for missing in ["bert.embeddings.word_embeddings.weight", QUERY, "bert.pooler.dense.bias", "classifier.weight"]:
     short = missing.removeprefix("bert.").replace(".", "-")
     edit = rebuilt(lambda tensors, missing=missing: tensors.pop(missing))
@@ -261,6 +313,8 @@ def hole(header, data):
 add_header("overlap", r"model\.safetensors", overlap)
 add_header("two-in-one-place", r"model\.safetensors", same_place)
 add_header("hole", r"model\.safetensors", hole)
+add("weights-lfs-pointer", BAD, r"git lfs pull",
+    lambda files: files.update({WEIGHTS: b"version https://git-lfs.invalid/spec/v1\noid sha256:0\nsize 1\n"}))
 add_header("trailing-bytes", r"model\.safetensors", lambda _, data: data + b"\0" * 64)
 add_header("data-cut", r"model\.safetensors", lambda _, data: data[:-4])
 add_header("no-data", r"model\.safetensors", lambda _, data: b"")
@@ -377,7 +431,7 @@ add("no-files", "not_found", r"config\.json", lambda files: files.clear())
 # --- tokenizers ---
 
 
-def add_tokenizer(name, kind, pattern, edit):
+def add_tokenizer(name, kind, pattern, edit, base="bert-gelu"):
     """A case whose edit gets the parsed tokenizer.json and changes it."""
 
     def apply(files):
@@ -385,7 +439,7 @@ def add_tokenizer(name, kind, pattern, edit):
         edit(tokenizer)
         files["tokenizer.json"] = json_bytes(tokenizer)
 
-    add(f"tokenizer-{name}", kind, pattern, apply)
+    add(f"tokenizer-{name}", kind, pattern, apply, base)
 
 
 def put(*path_and_value):
@@ -404,8 +458,8 @@ def put(*path_and_value):
 
 add_tokenizer("bpe", UNSUPPORTED, r"BPE", put("model", {"type": "BPE", "vocab": {"a": 0}, "merges": []}))
 add_tokenizer("unigram", UNSUPPORTED, r"Unigram", put("model", {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0.0]]}))
-add_tokenizer("precompiled", UNSUPPORTED, r"Precompiled", put("normalizer", {"type": "Precompiled"}))
-add_tokenizer("byte-level", UNSUPPORTED, r"ByteLevel", put("pre_tokenizer", {"type": "ByteLevel"}))
+add_tokenizer("precompiled", BAD, r"precompiled_charsmap", put("normalizer", {"type": "Precompiled"}))
+add_tokenizer("scripts", UNSUPPORTED, r"UnicodeScripts", put("pre_tokenizer", {"type": "UnicodeScripts"}))
 add_tokenizer("no-model", f"{BAD}|{UNSUPPORTED}", r"tokenizer\.json", put("model", DELETE))
 add_tokenizer("model-a-list", BAD, r"tokenizer\.json", put("model", []))
 add_tokenizer("no-vocab", BAD, r"vocab", put("model", "vocab", DELETE))
@@ -417,6 +471,19 @@ add_tokenizer("id-past-int32", BAD, r"vocab|good", put("model", "vocab", "good",
 add_tokenizer("id-past-int64", BAD, r"vocab|good", put("model", "vocab", "good", 2**64))
 add_tokenizer("added-token-negative", BAD, r"added_tokens", put("added_tokens", 0, "id", -1))
 add_tokenizer("added-tokens-a-number", BAD, r"added_tokens", put("added_tokens", 7))
+# Of a model whose answers have text in them, and whose class leaves the decoder as it is.
+for name, kind, pattern, decoder in [
+    ("ctc", UNSUPPORTED, r'"CTC".*WordPiece', {"type": "CTC", "pad_token": "a", "word_delimiter_token": "|", "cleanup": True}),
+    ("ctc-later", UNSUPPORTED, r'"CTC"', {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "CTC"}]}),
+    ("nine", UNSUPPORTED, r'"Fuse".*up to 8', {"type": "Sequence", "decoders": [{"type": "Fuse"}] * 9}),
+    ("expression", UNSUPPORTED, r'"Replace"', {"type": "Replace", "pattern": {"Regex": r"(a)\1"}, "content": "b"}),
+    ("long", UNSUPPORTED, r'"Replace"', {"type": "Replace", "pattern": {"String": "a"}, "content": "b" * 17}),
+    ("no-list", BAD, r"decoders", {"type": "Sequence", "decoders": {}}),
+    ("no-type", BAD, r"decoder", {"type": "Sequence", "decoders": [{}]}),
+    ("no-suffix", BAD, r"suffix", {"type": "BPEDecoder", "suffix": ""}),
+    ("strip-negative", BAD, r"stop", {"type": "Strip", "content": "a", "start": 1, "stop": -1}),
+]:  # fmt: skip
+    add_tokenizer(f"decoder-{name}", kind, pattern, put("decoder", decoder), "tasks/modernbert-mlm")
 add_tokenizer("template-unknown-token", BAD, r"post_processor|\[CLS\]", put("post_processor", "special_tokens", {}))
 for name, content in {
     "empty": b"",
@@ -445,7 +512,8 @@ add("tokenizer-config-a-list", BAD, r"tokenizer_config\.json", replace("tokenize
 def write_all(out: Path) -> list[Case]:
     """Writes every case's directory below `out` and the list of them. Returns the cases."""
     for case in CASES:
-        files = {path.name: path.read_bytes() for path in (MODELS / case.base).iterdir() if path.name != "golden.jsonl"}
+        base = GOLDEN / (case.base if "/" in case.base else f"models/{case.base}")
+        files = {path.name: path.read_bytes() for path in base.iterdir() if path.name != "golden.jsonl"}
         case.edit(files)
         directory = out / case.name
         directory.mkdir(parents=True)

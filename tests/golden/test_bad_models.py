@@ -8,9 +8,10 @@ import make_bad_models
 import pytest
 from linnet import GOLDEN, OPEN_MODEL, run, write_texts
 from make_bad_models import CASES, WEIGHTS
+from pace import SLOWNESS
 
 MEMORY = 2 << 30  # of address space, in bytes
-SECONDS = 5
+SECONDS = 5 * SLOWNESS
 TINY = sorted(path for path in (GOLDEN / "models").iterdir())
 
 
@@ -24,7 +25,7 @@ def bad_models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def kinds(bad_models):
     """The error kind of each case, all of them opened one after the other in one process."""
-    done = run(*(bad_models / case.name for case in CASES), executable=OPEN_MODEL, timeout=60)
+    done = run(*(bad_models / case.name for case in CASES), executable=OPEN_MODEL, timeout=600)
     assert done.returncode == 0, done.stderr.decode()
     lines = done.stdout.decode().splitlines()
     return {case.name: line.split("\t")[0] for case, line in zip(CASES, lines, strict=True)}
@@ -60,7 +61,7 @@ def test_a_bad_model_is_refused_with_the_right_kind_of_error(kinds, case):
 
 
 def test_every_golden_model_opens_in_the_process_that_refuses_the_bad_ones():
-    done = run(*TINY, executable=OPEN_MODEL, timeout=60)
+    done = run(*TINY, executable=OPEN_MODEL, timeout=600)
     assert done.stdout.decode().splitlines() == ["none\t"] * len(TINY), done.stdout.decode()
 
 
@@ -72,7 +73,7 @@ def test_a_model_directory_that_does_not_exist_is_named():
 
 
 def edited_model(directory, edit):
-    files = {path.name: path.read_bytes() for path in (make_bad_models.MODELS / "bert-gelu").iterdir()}
+    files = {path.name: path.read_bytes() for path in (make_bad_models.GOLDEN / "models/bert-gelu").iterdir()}
     edit(files)
     directory.mkdir()
     for name, content in files.items():
@@ -114,7 +115,7 @@ def test_a_text_that_a_model_cannot_answer_fails_alone_and_its_neighbours_are_an
     texts = tmp_path / "texts.jsonl"
     write_texts(texts, rows)
     done = run("run", edited_model(tmp_path / "model", edit), texts, "--input", "jsonl", "--logits")
-    whole = run("run", make_bad_models.MODELS / "bert-gelu", texts, "--input", "jsonl", "--logits")
+    whole = run("run", make_bad_models.GOLDEN / "models/bert-gelu", texts, "--input", "jsonl", "--logits")
     good = whole.stdout.decode().splitlines()
     assert done.stdout.decode().splitlines() == [good[0], good[2]]
     first = done.stderr.decode().splitlines()[0]

@@ -9,16 +9,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from linnet import EMBEDDED, GOLDEN, ROOT, answers, read_rows, run
+from linnet import DEV, EMBEDDED, GOLDEN, ISA_FLAGS, NO_DEV, answers, assert_close, processor_flags, read_rows, run
 
-DEV = ROOT.parent / "shared" / "data" / "golden-dev.jsonl"
-NO_DEV = f"{DEV} is not here: the treebank's sentences are not part of the project"
 TINY = sorted(path.name for path in (GOLDEN / "models").iterdir())
-ISA_FLAGS = {
-    "ref": set(),
-    "avx2": {"avx2", "fma", "f16c"},
-    "avx512": {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
-}
 SETS = {
     "embedded": (EMBEDDED, GOLDEN / "sst2-minilm.jsonl"),
     "embedded on the dev set": (EMBEDDED, DEV),
@@ -43,24 +36,6 @@ def classified(name, *options, every=1):
     return [json.loads(line) for line in lines("run", name, "--logits", *options, every=every)]
 
 
-def assert_close(got_rows, rows):
-    for got, want in zip(got_rows, rows):
-        text = want["text"][:80]
-        assert len(got["logits"]) == len(want["logits"]), text
-        for got_logit, want_logit in zip(got["logits"], want["logits"]):
-            bound = max(2e-5, 1e-5 * abs(want_logit))
-            assert abs(got_logit - want_logit) <= bound, (text, got["logits"], want["logits"])
-        assert got["label"] == want["label"], (text, got, want["logits"])
-        assert abs(got["score"] - want["score"]) <= 1e-5, (text, got["score"], want["score"])
-
-
-def processor_flags():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("flags"):
-            return set(line.split(":")[1].split())
-    return set()
-
-
 @pytest.mark.parametrize("name", SETS)
 def test_a_text_gives_the_ids_that_transformers_gives(name):
     rows = golden(name)
@@ -68,7 +43,7 @@ def test_a_text_gives_the_ids_that_transformers_gives(name):
         assert json.loads(line)["ids"] == want["ids"], want["text"][:80]
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.heavy) if "dev set" in name else name for name in SETS])
 def test_a_text_gives_the_logits_label_and_score_that_transformers_gives(name):
     assert_close(classified(name), golden(name))
 

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOORS = [["base"], ["kern", "text", "http", "pyworker"], ["model"], ["engine"], ["lib", "sched"], ["api"], ["cli"]]
+FLOORS = [["base"], ["kern", "text", "http", "hub", "pyworker"], ["model"], ["engine"], ["lib", "sched"], ["api"], ["cli"]]
 FLOOR = {folder: height for height, folders in enumerate(FLOORS) for folder in folders}
 GENERATED = {"src/text/unicode_tables.c"}
 LONGEST_FILE = 600
@@ -34,9 +34,30 @@ def test_a_folder_includes_only_itself_and_lower_floors():
     assert not up
 
 
+def test_what_the_page_about_families_quotes_stands_in_the_sources():
+    quoted = re.findall(r"```(c|python)\n(.*?)```", (ROOT / "docs/families.md").read_text(), re.S)
+    sources = {"c": ["src/model/families.c"], "python": ["tools/make_families.py", "tools/make_tasks.py"]}
+    assert len(quoted) >= 4
+    for language, code in quoted:
+        assert any(code in (ROOT / name).read_text() for name in sources[language]), code
+
+
 def test_libuv_and_llhttp_are_known_in_http_only_and_in_no_public_header():
     users = {name for name in tracked("src/*.c", "src/*.h", "include/*.h") if {"uv.h", "llhttp.h"} & set(includes(name))}
     assert users and all(name.startswith("src/http/") for name in users) and "src/http/http.h" not in users
+
+
+def test_libcurl_and_openssl_are_known_in_hub_only():
+    users = {name for name in tracked("src/*.c", "src/*.h") if {"curl/curl.h", "openssl/evp.h"} & set(includes(name))}
+    assert users == {"src/hub/libs.h"}
+
+
+def test_no_program_links_libcurl():
+    import os
+
+    needed = subprocess.run(["readelf", "--dynamic", ROOT / os.environ.get("LINNET_BUILD", "build/release") / "linnet"], check=True,
+                            capture_output=True, text=True).stdout
+    assert "libc.so" in needed and "curl" not in needed
 
 
 def test_the_public_header_stands_alone(tmp_path):
@@ -46,19 +67,40 @@ def test_the_public_header_stands_alone(tmp_path):
                        check=True)
 
 
-def test_the_example_uses_only_the_public_header_and_runs(tmp_path):
+def build_example(name, tmp_path):
     import os
 
     build = ROOT / os.environ.get("LINNET_BUILD", "build/release")
-    example = ROOT / "examples/classify.c"
-    assert {name for name in includes("examples/classify.c") if not name.startswith("std")} == {"linnet.h"}
+    example = ROOT / f"examples/{name}.c"
+    assert {name for name in includes(f"examples/{name}.c") if not name.startswith(("std", "math"))} == {"linnet.h"}
     assert len(example.read_text().splitlines()) < 40
     sanitizers = re.search(r'"b_sanitize", "value": "([a-z,]+)"', subprocess.run(
         ["meson", "introspect", "--buildoptions", build], capture_output=True, text=True).stdout)
     flags = ["-fsanitize=" + sanitizers[1]] if sanitizers and sanitizers[1] != "none" else []
-    program = tmp_path / "classify"
+    program = tmp_path / name
     subprocess.run(["cc", *flags, example, "-I", ROOT / "include", build / "liblinnet.a", "-lm", "-lpthread", "-o", program],
                    check=True)
+    return program
+
+
+def test_the_example_of_embeddings_gives_the_cosines_of_the_golden_ones(tmp_path):
+    import json
+    import math
+
+    program, model = build_example("embed", tmp_path), ROOT / "tests/golden/embeddings/concatenated"
+    rows = [json.loads(line) for line in (model / "golden.jsonl").read_text().splitlines()][4:8]
+    done = subprocess.run([program, model, *(row["text"] for row in rows)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first = rows[0]["embedding"]
+    for line, row in zip(done.stdout.splitlines(), rows[1:]):
+        want = sum(map(math.prod, zip(first, row["embedding"])))  # of length 1 each
+        assert abs(float(line.split()[0]) - want) < 2e-6
+    refused = subprocess.run([program, ROOT / "models/sst2-minilm", "a", "b"], capture_output=True, text=True)
+    assert refused.returncode == 1 and refused.stderr.startswith("unsupported_model: the model is for text-classification")
+
+
+def test_the_example_uses_only_the_public_header_and_runs(tmp_path):
+    program = build_example("classify", tmp_path)
     done = subprocess.run([program, ROOT / "models/sst2-minilm", "I love it.", "I hate it."], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["POSITIVE", "NEGATIVE"]

@@ -1,8 +1,11 @@
 """Raw sockets for tests: what was sent is known to the byte, and so is what came back."""
+import contextlib
 import re
 import socket
 import time
 from dataclasses import dataclass, field
+
+from pace import SLOWNESS
 
 
 @dataclass
@@ -55,7 +58,7 @@ def parse_answers(raw, head_requests=()):
 
 
 class Client:
-    def __init__(self, address, timeout=5.0, receive_buffer=None):
+    def __init__(self, address, timeout=60.0, receive_buffer=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -79,9 +82,11 @@ class Client:
         return True
 
     def end(self):
-        self.socket.shutdown(socket.SHUT_WR)
+        """Sends no more; where the server has closed already, there is nothing to end."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
 
-    def receive(self, count=1, wait=5.0, head_requests=(), quiet=0.0):
+    def receive(self, count=1, wait=60.0, head_requests=(), quiet=0.0):
         """Reads until `count` whole final answers and then `quiet` seconds of silence, the end, or `wait` seconds."""
         reply = Reply()
         end = time.monotonic() + wait
@@ -109,11 +114,11 @@ class Client:
                 return reply
             self.raw += chunk
 
-    def receive_to_end(self, wait=5.0):
+    def receive_to_end(self, wait=60.0):
         return self.receive(count=1 << 30, wait=wait)
 
 
-def talk(address, data, count=1, wait=5.0, piece=0, head_requests=(), quiet=0.15):
+def talk(address, data, count=1, wait=60.0, piece=0, head_requests=(), quiet=0.15):
     """One connection: sends, whole or in pieces, and reads `count` answers or to the end."""
     with Client(address) as client:
         for at in range(0, len(data), piece or max(len(data), 1)):
@@ -124,7 +129,17 @@ def talk(address, data, count=1, wait=5.0, piece=0, head_requests=(), quiet=0.15
         return client.receive(count, wait, head_requests, quiet)
 
 
-def get(address, path, *fields, wait=5.0):
+def wait_for(condition, seconds=3.0):
+    """Whether it came to hold within `seconds`, ten times as long under a sanitizer."""
+    end = time.monotonic() + seconds * SLOWNESS
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def get(address, path, *fields, wait=60.0):
     lines = [f"GET {path} HTTP/1.1", "Host: test", "Connection: close", *fields]
     reply = talk(address, ("\r\n".join(lines) + "\r\n\r\n").encode(), wait=wait, quiet=0.0)
     assert len(reply.answers) == 1, reply

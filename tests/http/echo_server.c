@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "http/http.h"
@@ -47,9 +48,11 @@ static void respond_text(struct http_exchange *x, int status, const char *type, 
     http_respond(x, status, type, NULL, 0, &body);
 }
 
-static const char *render_error(void *context, int status, const char *message, struct buf *body)
+static const char *render_error(void *context, struct http_exchange *x, int status, const char *message,
+                                struct buf *body)
 {
     (void)context;
+    (void)x;
     (void)status;
     buf_puts(body, "{\"error\":");
     json_put_string(body, message, strlen(message));
@@ -61,7 +64,7 @@ static void respond_error(struct http_exchange *x, int status, const char *messa
 {
     struct buf body;
     buf_init(&body);
-    const char *type = render_error(NULL, status, message, &body);
+    const char *type = render_error(NULL, x, status, message, &body);
     http_respond(x, status, type, NULL, 0, &body);
 }
 
@@ -70,7 +73,7 @@ static void respond_allow(struct http_exchange *x, const char *methods)
     const struct http_response_field allow = {"Allow", methods};
     struct buf body;
     buf_init(&body);
-    const char *type = render_error(NULL, 405, "another method is right here", &body);
+    const char *type = render_error(NULL, x, 405, "another method is right here", &body);
     http_respond(x, 405, type, &allow, 1, &body);
 }
 
@@ -114,13 +117,16 @@ static void answer_age(struct http_exchange *x)
 {
     struct error err;
     struct blob body = http_body(x);
-    yyjson_doc *json = json_read((const char *)body.bytes, body.size, 32, http_arena(x), &err);
+    struct arena arena;
+    arena_init(&arena, 0, 1 << 20);
+    yyjson_doc *json = json_read((const char *)body.bytes, body.size, 32, &arena, &err);
     if (!json)
         respond_error(x, 400, err.message);
     else if (!yyjson_obj_get(yyjson_doc_get_root(json), "inputs"))
         respond_error(x, 422, "inputs is missing");
     else
         respond_text(x, 200, "application/json", "[{\"label\":\"POSITIVE\",\"score\":0.99}]");
+    arena_free(&arena);
 }
 
 static void answer_echo(struct http_exchange *x)
@@ -300,6 +306,14 @@ static void on_drain(void *context)
     echo->is_draining = true;
 }
 
+static void allow_origin(struct http_options *options, const char *origin)
+{
+    static const char *origins[1];
+    origins[0] = origin;
+    options->cors_origins = origins;
+    options->cors_origin_count = 1;
+}
+
 static bool set_option(struct http_options *options, const char *name, const char *value)
 {
     const struct {
@@ -327,7 +341,7 @@ static bool set_option(struct http_options *options, const char *name, const cha
     else if (strcmp(name, "--max-connections") == 0)
         options->max_connections = atoi(value);
     else if (strcmp(name, "--cors-origin") == 0)
-        options->cors_origin = value;
+        allow_origin(options, value);
     else if (strcmp(name, "--access-log") == 0)
         options->access_log = strcmp(value, "on") == 0;
     else

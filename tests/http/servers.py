@@ -28,7 +28,7 @@ class Server:
     def __init__(self, command, log):
         self.log = log
         self.process = subprocess.Popen(command, stdout=log.open("wb"), stderr=subprocess.STDOUT, cwd=ROOT)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not (found := ADDRESS.search(log.read_text())):
             assert self.process.poll() is None, f"{command} ended: {log.read_text()}"
             assert time.monotonic() < end, f"{command} printed no address: {log.read_text()}"
@@ -54,7 +54,7 @@ class Server:
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
-    def wait(self, seconds=10):
+    def wait(self, seconds=60):
         return self.process.wait(seconds)
 
     def stop(self):

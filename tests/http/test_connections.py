@@ -12,16 +12,9 @@ import pytest
 from cases import BODY, CHUNK, chunked
 from cases import get as get_request
 from cases import request
-from client import Client, get, talk
+from client import Client, get, talk, wait_for
 
-
-def wait_for(condition, seconds=3.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
+pytestmark = pytest.mark.alone
 
 
 def reset(client):
@@ -46,7 +39,7 @@ def test_a_client_that_leaves_ends_its_exchange_at_once(start_echo):
     for leave in (lambda client: client.socket.close(), reset):
         before = server.counters()["left"]
         client = Client(server.address)
-        client.send(get_request("/slow?ms=3000"))
+        client.send(get_request("/slow?ms=1500"))
         time.sleep(0.1)
         leave(client)
         assert wait_for(lambda: server.counters()["left"] == before + 1, 1.0)
@@ -57,7 +50,7 @@ def test_a_client_that_leaves_behind_unread_requests_ends_its_exchange(start_ech
     server = start_echo()
     client = Client(server.address)
     client.socket.setblocking(False)
-    client.socket.send(get_request("/slow?ms=3000"))
+    client.socket.send(get_request("/slow?ms=1500"))
     time.sleep(0.05)
     sent = 0
     try:
@@ -104,7 +97,7 @@ def test_a_client_that_stops_sending_within_a_request_gets_nothing(echo):
 def test_urgent_data_does_not_keep_the_server_busy(start_echo):
     server = start_echo()
     with Client(server.address) as client:
-        client.send(get_request("/slow?ms=2000"))
+        client.send(get_request("/slow?ms=800"))
         client.socket.send(b"!", socket.MSG_OOB)
         time.sleep(0.1)
         before = server.cpu_seconds()
@@ -145,7 +138,7 @@ def test_a_server_out_of_descriptors_waits_without_work_and_goes_on(start_echo):
     answered = 0
     # As those that were let in leave, the others come in.
     for client in clients:
-        answered += client.receive(1, wait=3).statuses == [200]
+        answered += client.receive(1).statuses == [200]
         client.socket.close()
     assert answered == 20
 

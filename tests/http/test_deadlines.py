@@ -2,9 +2,14 @@
 import threading
 import time
 
+import pytest
+
 from cases import BODY, get as get_request
 from cases import request
-from client import Client, talk
+from client import Client, talk, wait_for
+from pace import SLOWNESS
+
+pytestmark = pytest.mark.alone
 
 
 def drip(client, data, pause, stop):
@@ -13,7 +18,7 @@ def drip(client, data, pause, stop):
             return
 
 
-def drip_and_read(address, first, rest, wait=3.0):
+def drip_and_read(address, first, rest, wait=60.0):
     stop = threading.Event()
     with Client(address) as client:
         client.send(first)
@@ -31,7 +36,7 @@ def test_a_header_that_drips_is_ended_with_408(start_echo):
     server = start_echo(header_ms=400)
     reply, seconds = drip_and_read(server.address, b"G", b"ET / HTTP/1.1\r\nX-A: " + b"a" * 1000)
     assert reply.statuses == [408] and reply.closed and not reply.reset
-    assert 0.35 < seconds < 1.5
+    assert 0.35 < seconds < 1.5 * SLOWNESS
     assert reply.answers[0].fields["connection"] == "close"
 
 
@@ -40,7 +45,7 @@ def test_a_body_that_drips_is_ended_with_408(start_echo):
     data = request("x" * 1000)
     reply, seconds = drip_and_read(server.address, data[:-999], data[-999:])
     assert reply.statuses == [408] and reply.closed and not reply.reset
-    assert 0.35 < seconds < 1.5
+    assert 0.35 < seconds < 1.5 * SLOWNESS
 
 
 def test_chunks_that_drip_are_ended_with_408(start_echo):
@@ -48,7 +53,7 @@ def test_chunks_that_drip_are_ended_with_408(start_echo):
     head = request("", "Transfer-Encoding: chunked", length=False)
     reply, seconds = drip_and_read(server.address, head, b"1\r\n \r\n" * 200)
     assert reply.statuses == [408] and reply.closed
-    assert 0.35 < seconds < 1.5
+    assert 0.35 < seconds < 1.5 * SLOWNESS
 
 
 def test_each_request_of_a_connection_has_its_own_header_time(start_echo):
@@ -66,16 +71,16 @@ def test_an_idle_connection_is_closed_without_a_word(start_echo):
         with Client(server.address) as client:
             client.send(data)
             begin = time.monotonic()
-            reply = client.receive_to_end(3)
+            reply = client.receive_to_end()
             assert reply.statuses == answers and reply.closed and not reply.reset
-            assert 0.25 < time.monotonic() - begin < 1.5
+            assert 0.25 < time.monotonic() - begin < 1.5 * SLOWNESS
 
 
 def test_empty_lines_do_not_keep_a_connection_open(start_echo):
     server = start_echo(idle_ms=400)
     reply, seconds = drip_and_read(server.address, b"\r\n", b"\r\n" * 60)
     assert reply.statuses == [] and reply.closed
-    assert 0.35 < seconds < 1.5
+    assert 0.35 < seconds < 1.5 * SLOWNESS
 
 
 def test_a_request_without_an_answer_in_time_gets_504_and_the_connection_stays(start_echo):
@@ -85,7 +90,7 @@ def test_a_request_without_an_answer_in_time_gets_504_and_the_connection_stays(s
         client.send(get_request("/never") + get_request("/slow?ms=1500") + get_request())
         reply = client.receive(3)
         assert reply.statuses == [504, 504, 200]
-        assert 0.55 < time.monotonic() - begin < 2
+        assert 0.55 < time.monotonic() - begin < 2 * SLOWNESS
         assert not client.receive(4, wait=1.3).closed
 
 
@@ -93,8 +98,7 @@ def test_a_client_that_does_not_read_is_reset(start_echo):
     server = start_echo(write_ms=500)
     with Client(server.address, receive_buffer=4096) as client:
         client.send(get_request("/large?bytes=30000000"))
-        time.sleep(1.2)
-        assert server.counters()["connections"] == 1  # the one that asks
+        assert wait_for(lambda: server.counters()["connections"] == 1, 1.2)  # the one that asks
         reply = client.receive_to_end()
         assert reply.closed and not reply.answers[0].is_whole
 
@@ -105,8 +109,8 @@ def test_a_slow_reader_gets_the_whole_of_a_large_answer(echo):
         client.send(get_request(f"/large?bytes={size}") + get_request())
         received = b""
         begin = time.monotonic()
-        client.socket.settimeout(5)
-        while len(received) < size and time.monotonic() - begin < 10:
+        client.socket.settimeout(60)
+        while len(received) < size and time.monotonic() - begin < 60:
             received += client.socket.recv(65536)
             time.sleep(0.002)
         client.raw = received

@@ -20,6 +20,32 @@ struct guarded {
 bool check_quick, check_traps = true;
 static struct guarded buffers[SLOT_COUNT];
 
+bool adds_gemm(const struct path *path, enum precision precision)
+{
+    if (!path->kernels->gemm[precision])
+        return false;
+    for (const struct path *below = path->below; below; below = below->below)
+        if (below->kernels->gemm[precision] == path->kernels->gemm[precision])
+            return false;
+    return true;
+}
+
+bool adds_attention(const struct path *path, enum precision precision)
+{
+    for (const struct path *below = path->below; below; below = below->below)
+        if (below->kernels->attention[precision] == path->kernels->attention[precision])
+            return false;
+    return path->kernels->attention[precision] != NULL;
+}
+
+bool adds_rows(const struct path *path)
+{
+    for (const struct path *below = path->below; below; below = below->below)
+        if (below->kernels->layer_norm == path->kernels->layer_norm)
+            return false;
+    return true;
+}
+
 static void map_room(struct guarded *g, size_t room)
 {
     if (g->map)
@@ -152,8 +178,11 @@ double activation_exact(double x, enum activation activation)
     return x;
 }
 
-double activation_bound(enum activation activation)
+double activation_bound(enum precision precision, enum activation activation)
 {
+    bool gelu = activation == ACT_GELU_ERF || activation == ACT_GELU_TANH;
+    if (gelu && precision != PRECISION_FP32)
+        return 1.2e-5;
     return activation == ACT_NONE || activation == ACT_RELU ? 0 : 1.2e-7;
 }
 

@@ -11,9 +11,14 @@
 struct path {
     const char *name;
     const struct kernels *kernels;
-    double (*fma_peak)(
-        void); /* floating-point operations a second of this path's FMA on one core; NULL: not measured */
+    const struct path *below; /* the path checked before this one, or NULL */
 };
+
+/* Whether the path has that product and no path below it has the same function. */
+bool adds_gemm(const struct path *path, enum precision precision);
+bool adds_attention(const struct path *path, enum precision precision);
+/* The same for everything else. */
+bool adds_rows(const struct path *path);
 
 /* Set before any check. check_quick leaves out the larger shapes, for runs under an emulator or a sanitizer.
  * check_traps makes the page behind each buffer trap; without it that page holds a pattern, for QEMU 7.2
@@ -48,6 +53,8 @@ enum slot {
     SLOT_RESIDUAL,
     SLOT_SCRATCH,
     SLOT_OTHER,
+    SLOT_FORM,
+    SLOT_SCALES,
     SLOT_COUNT
 };
 float *guard_floats(enum slot slot, size_t count);
@@ -64,13 +71,15 @@ float random_float(void); /* uniform in -1..1, from a fixed sequence */
 void random_fill(float *x, size_t rows, size_t columns, size_t stride, float scale);
 
 double activation_exact(double x, enum activation activation);
-/* How far activation(x) may be from exact, relative to max(1, |x|). */
-double activation_bound(enum activation activation);
+/* How far activation(x) after a product of that precision may be from exact, relative to max(1, |x|). */
+double activation_bound(enum precision precision, enum activation activation);
 const char *activation_name(enum activation activation);
 
 bool same_bits(const float *a, const float *b, size_t count);
 
 void check_gemm(const struct path *path);
+void check_convert(const struct path *path);
+void check_pack(const struct path *path);
 void check_activations(const struct path *path);
 void check_attention(const struct path *path);
 void check_rows(const struct path *path);
@@ -83,10 +92,5 @@ void bench_attention(const struct path *path);
 
 /* This thread's processor time: other programs on the machine do not count. */
 uint64_t thread_ns(void);
-
-/* The measurement for a path of this name, or NULL. */
-double (*find_fma_peak(const char *name))(void);
-double fma_peak_avx2(void);
-double fma_peak_avx512(void);
 
 #endif

@@ -1,22 +1,34 @@
-/* The activations, reached through a product with one term: y[j] = activation(w[j] * 1). */
+/* The activations, reached through a product of zeros: y[j] = activation(0 + bias[j]). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 
-static float *activate(const struct path *path, const float *values, int n, enum activation activation)
+static float *activate(const struct path *path, enum precision precision, const float *values, int n,
+                       enum activation activation)
 {
-    static const float one = 1.0f;
-    int panels = (n + path->kernels->panel - 1) / path->kernels->panel;
-    float *data = guard_floats_aligned(SLOT_PACKED, kern_packed_size(path->kernels, n, 1));
-    path->kernels->pack_f32(data, values, DTYPE_F32, n, 1, 0, panels);
-    struct packed_f32 w = {
-        .n = n, .k = 1, .panel = path->kernels->panel, .panel_count = panels, .data = data};
+    const struct kernels *kernels = path->kernels;
+    float *zeros = guard_floats(SLOT_X, (size_t)n);
+    memset(zeros, 0, (size_t)n * sizeof *zeros);
+    size_t size = kern_packed_size(kernels, precision, n, 1);
+    void *memory = guard_floats_aligned(SLOT_PACKED, size / sizeof(float));
+    struct packed w = kern_packed_place(kernels, precision, n, 1, memory);
+    kern_pack(kernels, &w, &(struct stored_weights){zeros, DTYPE_F32, NULL}, 0, w.panel_count);
+    size_t row = kern_row_size(kernels, precision, 1);
+    void *form = memset(guard_bytes(SLOT_FORM, row), 0, row);
+    static const struct row_scale scale = {1.0f, 0};
     float *y = guard_floats(SLOT_Y, (size_t)n);
-    struct gemm_f32 g = {
-        .x = &one, .x_stride = 1, .y = y, .y_stride = (size_t)n, .m = 1, .activation = activation};
-    path->kernels->gemm_f32(&g, &w, 0, panels);
+    struct gemm g = {.x = form,
+                     .x_stride = row,
+                     .scales = &scale,
+                     .y = y,
+                     .y_stride = (size_t)n,
+                     .bias = values,
+                     .m = 1,
+                     .activation = activation};
+    kernels->gemm[precision](&g, &w, 0, w.panel_count);
     return y;
 }
 
@@ -33,14 +45,14 @@ static float *many_values(int *count)
     return x;
 }
 
-static void values_are_within_the_stated_bound_everywhere(const struct path *path)
+static void values_are_within_the_stated_bound_everywhere(const struct path *path, enum precision precision)
 {
     int count;
     const float *x = many_values(&count);
     for (int a = 0; a < 6; a++) {
         enum activation activation = (enum activation)a;
         check_begin("activation", path, "values_are_within_the_stated_bound_everywhere");
-        const float *y = activate(path, x, count, activation);
+        const float *y = activate(path, precision, x, count, activation);
         double worst = 0;
         int where = 0;
         for (int i = 0; i < count; i++) {
@@ -50,10 +62,11 @@ static void values_are_within_the_stated_bound_everywhere(const struct path *pat
                 where = i;
             }
         }
-        if (!(worst <= activation_bound(activation)))
+        if (!(worst <= activation_bound(precision, activation)))
             check_fail("%s(%.9g) is off by %.3g of max(1, |x|), bound %.3g", activation_name(activation),
-                       (double)x[where], worst, activation_bound(activation));
-        check_note("%s: at most %.2g of max(1, |x|)", activation_name(activation), worst);
+                       (double)x[where], worst, activation_bound(precision, activation));
+        check_note("%s after %s: at most %.2g of max(1, |x|)", activation_name(activation),
+                   precision_name(precision), worst);
         check_end();
     }
 }
@@ -64,7 +77,7 @@ static void values_near_zero_keep_their_digits(const struct path *path)
     int count;
     const float *x = many_values(&count);
     for (int a = 0; a < 6; a++) {
-        const float *y = activate(path, x, count, (enum activation)a);
+        const float *y = activate(path, PRECISION_FP32, x, count, (enum activation)a);
         for (int i = 0; i < count; i++) {
             double exact = activation_exact(x[i], (enum activation)a);
             if (fabs((double)x[i]) < 1 && !(fabs(y[i] - exact) <= 8 * 0x1p-24 * fabs(exact))) {
@@ -83,7 +96,7 @@ static void nan_and_infinities_give_what_the_formulas_give(const struct path *pa
     static const float x[] = {NAN, -NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 0.0f, -0.0f, 1e-45f, -1e-45f};
     for (int a = 0; a < 6; a++) {
         bool linear = a == ACT_NONE, bounded = a == ACT_TANH, product = !linear && !bounded && a != ACT_RELU;
-        const float *y = activate(path, x, 10, (enum activation)a);
+        const float *y = activate(path, PRECISION_FP32, x, 10, (enum activation)a);
         for (int i = 0; i < 10; i++) {
             float want = x[i];
             if (bounded && fabsf(x[i]) > 1)
@@ -112,7 +125,7 @@ static void a_value_has_the_same_bits_in_any_column(const struct path *path)
             for (int i = 0; i < N; i++)
                 x[i] = value;
             for (int n = N - 40; n <= N; n++) {
-                const float *y = activate(path, x, n, (enum activation)a);
+                const float *y = activate(path, PRECISION_FP32, x, n, (enum activation)a);
                 for (int i = 1; i < n; i++)
                     if (!same_bits(&y[i], &y[0], 1))
                         check_fail("%s(%.9g) differs in column %d of %d", activation_name((enum activation)a),
@@ -124,7 +137,11 @@ static void a_value_has_the_same_bits_in_any_column(const struct path *path)
 
 void check_activations(const struct path *path)
 {
-    values_are_within_the_stated_bound_everywhere(path);
+    for (int i = 0; i < PRECISION_COUNT; i++)
+        if (adds_gemm(path, (enum precision)i))
+            values_are_within_the_stated_bound_everywhere(path, (enum precision)i);
+    if (!adds_gemm(path, PRECISION_FP32))
+        return;
     values_near_zero_keep_their_digits(path);
     nan_and_infinities_give_what_the_formulas_give(path);
     a_value_has_the_same_bits_in_any_column(path);

@@ -1,4 +1,4 @@
-/* layer_norm and softmax. */
+/* layer_norm, softmax and rotate. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +175,51 @@ static void softmax_of_nan_or_plus_infinity_is_nan(const struct path *path)
     check_end();
 }
 
+/* Both orders of the sums have one rounding each, so there is one right answer. */
+static void rotation_gives_the_bits_of_the_formula(const struct path *path)
+{
+    check_begin("rotate", path, "halves_are_rotated_with_the_bits_of_the_formula");
+    enum { HEADS = 3, MOST = 140 };
+    for (int size = 2; size <= MOST; size += size < 40 ? 2 : 10) {
+        size_t count = (size_t)size * HEADS, half = (size_t)size / 2;
+        float from[HEADS * MOST], *x = guard_floats(SLOT_X, count),
+                                  *turn = guard_floats(SLOT_W, (size_t)size);
+        random_seed((uint64_t)size);
+        random_fill(x, 1, count, count, 3.0f);
+        random_fill(turn, 1, (size_t)size, (size_t)size, 1.0f);
+        memcpy(from, x, count * sizeof *x);
+        path->kernels->rotate(x, HEADS, size, turn);
+        for (size_t i = 0; i < count; i++) {
+            size_t pair = i % (size_t)size % half, head = i / (size_t)size * (size_t)size;
+            float first = from[head + pair], second = from[head + half + pair];
+            float cosine = turn[pair], sine = turn[half + pair];
+            float want =
+                i % (size_t)size < half ? first * cosine - second * sine : second * cosine + first * sine;
+            if (x[i] != want)
+                check_fail("head size %d: x[%zu] is %.9g, not %.9g", size, i, (double)x[i], (double)want);
+        }
+    }
+    check_end();
+}
+
+static void nan_reaches_the_other_of_its_pair_and_no_more(const struct path *path)
+{
+    check_begin("rotate", path, "nan_and_infinity_reach_the_other_of_their_pair_and_no_more");
+    for (int size = 2; size <= 40; size += 2)
+        for (int at = 0; at < size; at++) {
+            float *x = guard_floats(SLOT_X, 2 * (size_t)size), *turn = guard_floats(SLOT_W, (size_t)size);
+            random_fill(x, 1, 2 * (size_t)size, 0, 1.0f);
+            for (int i = 0; i < size; i++)
+                turn[i] = 0.5f;
+            x[at] = at % 2 ? NAN : INFINITY;
+            path->kernels->rotate(x, 2, size, turn);
+            for (int i = 0; i < 2 * size; i++)
+                if ((i < size && i % (size / 2) == at % (size / 2)) == isfinite(x[i]))
+                    check_fail("head size %d: x[%d] is %g with a bad value at %d", size, i, (double)x[i], at);
+        }
+    check_end();
+}
+
 void check_rows(const struct path *path)
 {
     layer_norm_is_within_the_rounding_bound(path);
@@ -183,4 +228,6 @@ void check_rows(const struct path *path)
     a_bad_value_makes_its_row_nan_and_no_other(path);
     softmax_is_within_the_rounding_bound(path);
     softmax_of_nan_or_plus_infinity_is_nan(path);
+    rotation_gives_the_bits_of_the_formula(path);
+    nan_reaches_the_other_of_its_pair_and_no_more(path);
 }

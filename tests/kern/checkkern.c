@@ -5,64 +5,121 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host.h"
 #include "check.h"
-
-#ifdef HAVE_EMULATED_AVX512
-extern const struct kernels kern_avx512_emulated;
-#endif
+#include "kern/paths.h"
 
 struct group {
     const char *name;
     void (*run)(const struct path *path);
+    bool by_precision; /* the group looks itself for what a path adds */
 };
 
 static const struct group checks[] = {
-    {"gemm", check_gemm},           {"activation", check_activations},
-    {"attention", check_attention}, {"layer_norm softmax", check_rows},
-    {"widen", check_widen},
+    {"pack", check_pack, true},           {"convert", check_convert, true},
+    {"gemm", check_gemm, true},           {"activation", check_activations, true},
+    {"attention", check_attention, true}, {"layer_norm softmax rotate", check_rows, false},
+    {"widen", check_widen, false},
 };
-static const struct group benches[] = {{"gemm", bench_gemm}, {"attention", bench_attention}};
+static const struct group benches[] = {{"gemm", bench_gemm, true}, {"attention", bench_attention, true}};
 
-enum { MAX_PATHS = 8 };
+/* Builds of the instruction-set files for tests alone: with the newer instructions in portable C, or encoded
+ * another way. */
+extern kern_fill kern_fill_avx_vnni_evex, kern_fill_avx_vnni_emulated, kern_fill_avx512_emulated,
+    kern_fill_avx512_vnni_emulated, kern_fill_avx512_bf16_emulated;
 
-/* The AVX-512 path by emulation, unless the processor is emulated itself. */
-static int add_emulated_path(struct path *paths, int count)
+enum { MAX_PATHS = 16, MAX_FILLS = 5 };
+
+struct paths {
+    struct path list[MAX_PATHS];
+    struct kernels tables[MAX_PATHS];
+    int count;
+};
+
+static void add_path(struct paths *paths, const char *name, const struct kernels *kernels)
 {
-#ifdef HAVE_EMULATED_AVX512
-    struct error err;
-    if (check_traps && kern_select("avx2", &err))
-        paths[count++] = (struct path){"avx512 (emulated)", &kern_avx512_emulated, NULL};
-    else
-        printf("skipped avx512 (emulated): %s\n",
-               check_traps ? err.message : "the processor is emulated too");
-#else
-    (void)paths;
-#endif
-    return count;
+    struct path *path = &paths->list[paths->count];
+    *path = (struct path){name, kernels, paths->count ? path - 1 : NULL};
+    paths->count++;
 }
 
-/* The paths that can run here; names those that cannot. */
-static int find_paths(struct path *paths)
+/* The paths that this processor can run; names those that it cannot. */
+static void find_paths(struct paths *paths)
 {
     const struct kernels *kernels;
     bool available;
-    int count = 0;
     for (int i = 0; (kernels = kern_path(i, &available)); i++) {
         if (available)
-            paths[count++] = (struct path){kernels->name, kernels, find_fma_peak(kernels->name)};
+            add_path(paths, kernels->name, kernels);
         else
             printf("skipped %s: this processor lacks it\n", kernels->name);
     }
-    return count;
 }
 
-static void run_groups(const struct group *groups, size_t group_count, const struct path *paths,
-                       int path_count, const char *filter, const char *isa)
+#if defined(__x86_64__)
+struct build {
+    const char *name;
+    kern_fill *fills[MAX_FILLS];
+    bool available;
+    const char *lacks;
+};
+
+/* Paths by emulation, unless the processor is emulated itself, and by the other encoding. */
+static void add_builds(struct paths *paths)
 {
-    for (int p = 0; p < path_count; p++)
-        for (size_t g = 0; g < group_count; g++)
-            if ((!isa || !strcmp(isa, paths[p].name)) && (!filter || strstr(groups[g].name, filter)))
-                groups[g].run(&paths[p]);
+    bool emulate = host_isa()->avx2 && check_traps, evex = host_isa()->avx512_vnni;
+    const char *no_emulation = check_traps ? "this processor lacks avx2" : "the processor is emulated too";
+    const struct build builds[] = {
+        {"avx_vnni (EVEX)",
+         {kern_fill_ref, kern_fill_avx2, kern_fill_avx_vnni_evex},
+         evex,
+         "this processor lacks avx512_vnni"},
+        {"avx_vnni (emulated)",
+         {kern_fill_ref, kern_fill_avx2, kern_fill_avx_vnni_emulated},
+         emulate,
+         no_emulation},
+#ifdef HAVE_SIMDE
+        {"avx512 (emulated)", {kern_fill_ref, kern_fill_avx512_emulated}, emulate, no_emulation},
+        {"avx512_vnni (emulated)",
+         {kern_fill_ref, kern_fill_avx512_emulated, kern_fill_avx512_vnni_emulated},
+         emulate,
+         no_emulation},
+        {"avx512_bf16 (emulated)",
+         {kern_fill_ref, kern_fill_avx512_emulated, kern_fill_avx512_vnni_emulated,
+          kern_fill_avx512_bf16_emulated},
+         emulate,
+         no_emulation},
+#endif
+    };
+    for (size_t i = 0; i < sizeof builds / sizeof *builds; i++) {
+        if (!builds[i].available) {
+            printf("skipped %s: %s\n", builds[i].name, builds[i].lacks);
+            continue;
+        }
+        struct kernels *table = &paths->tables[paths->count];
+        for (int fill = 0; fill < MAX_FILLS && builds[i].fills[fill]; fill++)
+            builds[i].fills[fill](table);
+        table->name = builds[i].name;
+        add_path(paths, builds[i].name, table);
+    }
+}
+#else
+static void add_builds(struct paths *paths)
+{
+    (void)paths;
+}
+#endif
+
+static void run_groups(const struct group *groups, size_t group_count, const struct paths *paths,
+                       const char *filter, const char *isa)
+{
+    for (int p = 0; p < paths->count; p++)
+        for (size_t g = 0; g < group_count; g++) {
+            const struct path *path = &paths->list[p];
+            bool wanted = (!isa || !strcmp(isa, path->name)) && (!filter || strstr(groups[g].name, filter));
+            if (wanted && (groups[g].by_precision || adds_rows(path)))
+                groups[g].run(path);
+        }
 }
 
 static int usage(const char *wrong)
@@ -78,7 +135,7 @@ int main(int argc, char **argv)
 {
     const char *isa = NULL, *filter = NULL;
     bool bench = false;
-    struct path paths[MAX_PATHS];
+    static struct paths paths;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--isa") && i + 1 < argc)
             isa = argv[++i];
@@ -93,15 +150,15 @@ int main(int argc, char **argv)
         else
             return usage(argv[i]);
     }
-    int count = find_paths(paths);
+    find_paths(&paths);
     if (bench) {
-        run_groups(benches, sizeof benches / sizeof *benches, paths, count, filter, isa);
+        run_groups(benches, sizeof benches / sizeof *benches, &paths, filter, isa);
         return 0;
     }
-    count = add_emulated_path(paths, count);
+    add_builds(&paths);
     if (!filter && !isa)
         check_select();
-    run_groups(checks, sizeof checks / sizeof *checks, paths, count, filter, isa);
+    run_groups(checks, sizeof checks / sizeof *checks, &paths, filter, isa);
     if (checks_passed + checks_failed == 0) {
         printf("skipped: no path that can run here and no kernel has such a name\n");
         return 77; /* Meson's mark of a skipped test */

@@ -66,6 +66,27 @@ def gelu_weight(a):
     return numpy.maximum(a * a / 2 * erfc / numpy.maximum(1, a), 1e-6 * a)
 
 
+def fit_gelu_short(name, cut, tail):
+    """a T(a - center) for tail(a), 0 <= a <= cut, center = cut / 2: T has 11 coefficients."""
+    a = chebyshev_points(1e-9, cut)
+    target = numpy.array([float(tail(mpmath.mpf(v))) for v in a])
+    unit = (cut / 2) ** numpy.arange(11)
+    powers = a[:, None] * numpy.vander(2 * a / cut - 1, 11, increasing=True)
+    fixed = (minimax(powers, target, numpy.ones(POINTS)) / unit).astype(numpy.float32)
+    print(f"{name}: error {numpy.abs(powers @ (fixed * unit) - target).max():.2e}")
+    print("    " + ", ".join(hex_float(c) for c in fixed))
+
+
+def erf_tail(a):
+    return a / 2 * mpmath.erfc(a / mpmath.sqrt(2))
+
+
+def tanh_tail(a):
+    return a / (1 + mpmath.exp(2 * mpmath.sqrt(2 / mpmath.pi) * (a + mpmath.mpf("0.044715") * a**3)))
+
+
 half = float(mpmath.log(2)) / 2 * 1.0005  # rounding x / ln 2 may land a little past the half
 fit("(exp(r) - 1 - r) / r^2, relative to exp(r)", -half, half, 4, exp_rest, lambda r: r**2 * numpy.exp(-r))
 fit("-ln erfc(a / sqrt 2) / a, as an error of GELU", 1e-9, 14.5, 10, log_erfc, gelu_weight)
+fit_gelu_short("max(a, 0) - GELU-erf(a)", 5.0, erf_tail)
+fit_gelu_short("max(a, 0) - GELU-tanh(a)", 4.75, tanh_tail)

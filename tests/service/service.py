@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from pace import SLOWNESS
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("LINNET_BUILD", "build/release")
 LINNET = BUILD / "linnet"
@@ -32,6 +34,8 @@ class Service:
 
     def __init__(self, log, *arguments, wait=True, environment=None):
         self.log = log
+        if SLOWNESS > 1 and "--request-timeout" not in arguments:
+            arguments += ("--request-timeout", 600000)
         self.process = subprocess.Popen(
             [LINNET, "serve", "--port", "0", *map(str, arguments)],
             stdout=log.open("wb"), stderr=subprocess.STDOUT, env=dict(os.environ, **(environment or {})))
@@ -39,7 +43,7 @@ class Service:
         if wait:
             self.await_ready()
 
-    def await_log(self, pattern, seconds=30):
+    def await_log(self, pattern, seconds=300):
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.log.read_text(errors="replace"))):
             assert self.process.poll() is None, self.log.read_text()
@@ -47,7 +51,7 @@ class Service:
             time.sleep(0.005)
         return found
 
-    def await_ready(self, seconds=60):
+    def await_ready(self, seconds=300):
         end = time.monotonic() + seconds
         while self.get("/health").status != 200:
             assert time.monotonic() < end, self.log.read_text()
@@ -78,7 +82,7 @@ class Service:
     def is_sanitized(self):
         return any(word in Path(f"/proc/{self.process.pid}/maps").read_text() for word in ("libasan", "libtsan"))
 
-    def end(self, number=signal.SIGTERM, seconds=60):
+    def end(self, number=signal.SIGTERM, seconds=300):
         """Ends it and returns its exit status. Sanitizers must have had nothing to say."""
         if self.process.poll() is None:
             self.process.send_signal(number)

@@ -1,12 +1,11 @@
 """The command line: run, tokenize, info, help, exit codes."""
 import json
-import os
-import pty
 import subprocess
 
 import pytest
 
 from service import LINNET, MODELS, ROOT, linnet
+from terminal import on_terminal
 
 
 def rows(done):
@@ -76,16 +75,8 @@ def test_progress_is_drawn_on_a_terminal_only(tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text("some words of text\n" * 3000)
     assert linnet("run", file).stderr == b""
-    master, slave = pty.openpty()
-    done = subprocess.Popen([LINNET, "run", file], stdout=subprocess.DEVNULL, stderr=slave)
-    os.close(slave)
-    drawn = b""
-    try:
-        while chunk := os.read(master, 65536):
-            drawn += chunk
-    except OSError:
-        pass
-    assert done.wait() == 0
+    status, _, drawn = on_terminal([LINNET, "run", file])
+    assert status == 0
     assert b"texts" in drawn and b"/s" in drawn and b"ETA" in drawn
 
 
@@ -116,7 +107,7 @@ def test_a_capped_path_is_used_and_an_unknown_one_refused():
     assert done.returncode == 2 and b"sse9" in done.stderr and b"avx2" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "run", "tokenize", "info"])
+@pytest.mark.parametrize("command", ["serve", "run", "tokenize", "info", "bench", "verify"])
 def test_help_of_each_command_has_groups_examples_and_exit_codes(command):
     done = linnet(command, "--help")
     text = done.stdout.decode()

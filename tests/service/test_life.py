@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from pace import SLOWNESS
 from service import LINNET, ORIGIN, ROOT, linnet
 
+pytestmark = pytest.mark.alone
 LONG = {"inputs": ["good " * 500] * 8, "parameters": {"truncation": True}}
 
 
@@ -106,7 +108,7 @@ def test_told_to_stop_while_the_model_loads_it_stops(tmp_path):
         for _ in range(signals):
             process.send_signal(signal.SIGTERM)
             time.sleep(0.02)
-        status = process.wait(30)
+        status = process.wait(300)
         assert time.monotonic() - begin < 3 and "serving" not in log.read_text()
         assert status == 0 or signals == 2
 
@@ -161,6 +163,8 @@ def test_overload_is_refused_at_once_with_retry_after_and_passes(serve):
     assert set(statuses) == {200, 429} and statuses.count(200) >= 4
     assert all(retry >= 1 for retry in retries)
     assert server.post("/age", ORIGIN).status == 200
+    counted = f'te_request_failure{{err="overloaded"}} {statuses.count(429)}\n'
+    assert counted in server.get("/metrics").body.decode()
 
 
 @pytest.mark.heavy
@@ -178,11 +182,14 @@ def test_work_of_clients_that_left_is_dropped(serve):
     server = serve("--threads", 1)
     body = json.dumps({"inputs": ["good " * 500] * 64, "parameters": {"truncation": True}}).encode()
     request = b"POST /age HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    for _ in range(8):
-        client = socket.create_connection(("127.0.0.1", server.port))
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
+    for client in clients:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.sendall(request)
-        time.sleep(0.05)
+    end = time.monotonic() + 60
+    while b"\nlinnet_queue_items 0\n" in server.get("/metrics").body:
+        assert time.monotonic() < end
+    for client in clients:
         client.close()
     assert server.post("/age", ORIGIN).status == 200
     assert b'linnet_dropped_items_total{reason="cancelled"} 0\n' not in server.get("/metrics").body
@@ -215,7 +222,9 @@ def test_sigterm_under_load_loses_no_request(serve):
 
     threads = in_threads(16, ask)
     time.sleep(1)
-    assert server.end(signal.SIGTERM, seconds=20) == 0
+    while len(answered) <= len(threads) and any(thread.is_alive() for thread in threads):
+        time.sleep(0.01)
+    assert server.end(signal.SIGTERM, seconds=20 * SLOWNESS) == 0
     stop.set()
     for thread in threads:
         thread.join()
@@ -228,7 +237,7 @@ def test_closed_standard_descriptors_do_no_harm(closed):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(["bash", "-c", f"exec {LINNET} serve --port {port} {closed}"])
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while True:
         try:
             with socket.create_connection(("127.0.0.1", port)) as client:
@@ -240,7 +249,7 @@ def test_closed_standard_descriptors_do_no_harm(closed):
         assert time.monotonic() < end
         time.sleep(0.01)
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(300) == 0
 
 
 def test_a_second_signal_ends_at_once(serve):
@@ -251,10 +260,10 @@ def test_a_second_signal_ends_at_once(serve):
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.1)
     assert server.process.poll() is None
-    begin = time.monotonic()
-    server.end(signal.SIGTERM)
-    if not server.log.read_text().count("Sanitizer"):
-        assert time.monotonic() - begin < 5
+    # The batch under way is what it waits for, which a sanitizer makes many times longer.
+    seconds, begin = 120 if server.is_sanitized() else 5, time.monotonic()
+    server.end(signal.SIGTERM, seconds=2 * seconds)
+    assert time.monotonic() - begin < seconds
 
 
 @pytest.mark.heavy
@@ -262,7 +271,7 @@ def test_memory_after_10_000_requests_is_that_after_1_000(serve):
     server = serve()
     if server.is_sanitized():
         pytest.skip("sanitizers keep freed memory")
-    bodies = [json.dumps({"inputs": "word " * length}) for length in range(1, 41)]
+    bodies = [json.dumps({"inputs": "word " * length}) for length in range(1, 17)]
 
     def ask(count):
         connection = server.connection()

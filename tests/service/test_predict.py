@@ -4,7 +4,7 @@ import json
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service import ORIGIN, ROOT
+from service import ORIGIN, ROOT, linnet
 
 GOLDEN = [json.loads(line) for line in (ROOT / "tests/golden/sst2-minilm.jsonl").read_text().splitlines()]
 
@@ -50,13 +50,22 @@ def test_truncate_is_asked_for_or_the_text_is_413(server):
     assert server.post("/predict", {**long, "truncate": True}).status == 200
 
 
+@pytest.mark.heavy
+def test_truncation_direction_says_which_end_is_cut(server):
+    text = "bad " + "good " * 600
+    left, right, default = (server.post("/predict", {"inputs": text, "truncate": True, **direction}).json for direction in (
+        {"truncation_direction": "Left"}, {"truncation_direction": "Right"}, {}))
+    assert right == default and left != right
+    assert left == server.post("/predict", {"inputs": "good " * 510}).json
+
+
 @pytest.mark.parametrize("body, status, kind", [
     ('{"inputs":', 400, "Validation"),
     ('{"inputs": []}', 400, "Empty"),
     ('{"inputs": ["a", "b", "c"]}', 422, "Tokenizer"),
     ('{"inputs": [["a"], "b"]}', 422, "Tokenizer"),
     ('{"inputs": "a", "raw_scores": 1}', 422, "Tokenizer"),
-    ('{"inputs": "a", "truncation_direction": "Left"}', 422, "Tokenizer"),
+    ('{"inputs": "a", "truncation_direction": "Up"}', 422, "Tokenizer"),
 ])
 def test_errors_have_teis_statuses(server, body, status, kind):
     answer = server.post("/predict", body)
@@ -67,7 +76,7 @@ def test_info_says_what_is_served(server):
     info = server.get("/info").json
     assert info["model_type"]["classifier"]["id2label"] == {"0": "NEGATIVE", "1": "POSITIVE"}
     assert info["max_input_length"] == 512
-    assert info["linnet"]["precision"] == "fp32" and info["linnet"]["isa"] in ("ref", "avx2", "avx512")
+    assert info["linnet"]["precision"] == "fp32" and info["linnet"]["isa"] == json.loads(linnet("info", "--json").stdout)["isa"]
 
 
 def test_health_ping_and_live_answer_get_and_head(server):

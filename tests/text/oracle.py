@@ -3,6 +3,7 @@
 import os
 import struct
 import subprocess
+import typing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,12 +24,21 @@ def record(text, pair=None, max_tokens=-1, strategy="longest_first"):
 
 def run(records, *arguments):
     return subprocess.run([PROGRAM, *map(str, arguments)], input=b"".join(records), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, check=False, timeout=300)
+                          stderr=subprocess.PIPE, check=False, timeout=900)
+
+
+class Encoded(typing.NamedTuple):
+    ids: list
+    types: list
+    full_length: int
+    offsets: list  # of each token: (start, end)
+    words: list  # of each token: the number of its word, or None
+    decoded: tuple  # the text that the ids decode to, and that without special tokens
 
 
 def encode(records, *arguments):
-    """(ids, type ids, full length) of each record, or None where encoding failed."""
-    result = run(records, *arguments)
+    """What encode_lines answers to each record, or None where encoding failed."""
+    result = run(records, "places", *arguments)
     assert result.returncode == 0, result.stderr.decode()
     answers, at, out = [], 0, result.stdout
     while at < len(out):
@@ -40,14 +50,25 @@ def encode(records, *arguments):
         ids = list(struct.unpack_from(f"<{length}i", out, at))
         types = list(out[at + 4 * length:at + 5 * length])
         at += 5 * length
-        answers.append((ids, types, full))
+        places = list(struct.iter_unpack("<3i", out[at:at + 12 * length]))
+        at += 12 * length
+        decoded = []
+        for _ in range(2):
+            (size,) = struct.unpack_from("<i", out, at)
+            decoded.append(out[at + 4:at + 4 + size].decode())
+            at += 4 + size
+        answers.append(Encoded(ids, types, full, [place[:2] for place in places],
+                               [None if place[2] < 0 else place[2] for place in places], tuple(decoded)))
     assert len(answers) == len(records)
     return answers
 
 
 def first_difference(texts, ours, theirs):
-    """A readable account of the first text whose ids or types differ, or None; `theirs` are the package's encodings."""
+    """A readable account of the first text whose ids, types, offsets or words differ, or None; `theirs` are the package's
+    encodings."""
     for text, own, their in zip(texts, ours, theirs, strict=True):
-        if own is None or own[0] != their.ids or own[1] != their.type_ids:
+        if own is None or own.ids != their.ids or own.types != their.type_ids:
             return f"{text!a}: ours {own and own[:2]}, theirs {(their.ids, their.type_ids)}"
+        if own.offsets != their.offsets or own.words != their.word_ids:
+            return f"{text!a}: {their.tokens}: ours {own.offsets} {own.words}, theirs {their.offsets} {their.word_ids}"
     return None

@@ -79,11 +79,11 @@ def write_directory(directory, config, vocab=None, tokenizer=None):
     return directory
 
 
-def ask_transformers(directories):
-    request = json.dumps({"directories": [str(path) for path in directories], "cases": CASES})
+def ask_transformers(directories, cases=tuple(CASES)):
+    request = json.dumps({"directories": [str(path) for path in directories], "cases": list(cases)})
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     result = subprocess.run([PYTHON, Path(__file__).with_name("auto_tokenizer.py")], input=request, text=True,
-                            capture_output=True, check=True, env=environment, timeout=200)
+                            capture_output=True, check=True, env=environment, timeout=600)
     return json.loads(result.stdout)
 
 

@@ -20,11 +20,23 @@ struct Options {
     /// torch's threads; torch's own choice unless given
     #[arg(long)]
     threads: Option<usize>,
+    /// torch's name of where to compute
+    #[arg(long, default_value = "cpu")]
+    device: String,
 }
 
 #[derive(Deserialize)]
 struct Request {
-    inputs: String,
+    inputs: Inputs,
+}
+
+#[derive(Deserialize, IntoPyObjectRef)]
+#[serde(untagged)]
+enum Inputs {
+    #[pyo3(transparent)]
+    One(String),
+    #[pyo3(transparent)]
+    Several(Vec<String>),
 }
 
 #[derive(FromPyObject, Serialize)]
@@ -46,7 +58,7 @@ impl Pipeline {
             let arguments = PyDict::new(py);
             arguments.set_item("model", options.model.to_string_lossy())?;
             arguments.set_item("dtype", torch.getattr("float32")?)?;
-            arguments.set_item("device", "cpu")?;
+            arguments.set_item("device", &options.device)?;
             let pipeline = py.import("transformers")?.call_method(
                 "pipeline",
                 ("text-classification",),
@@ -56,8 +68,8 @@ impl Pipeline {
         })
     }
 
-    fn classify(&self, text: &str) -> PyResult<Vec<Classification>> {
-        Python::attach(|py| self.0.bind(py).call1((text,))?.extract())
+    fn classify(&self, inputs: &Inputs) -> PyResult<Vec<Classification>> {
+        Python::attach(|py| self.0.bind(py).call1((inputs,))?.extract())
     }
 }
 

@@ -16,10 +16,10 @@ utils = types.SimpleNamespace(logging=types.SimpleNamespace(disable_progress_bar
 
 class AutoConfig:
     @staticmethod
-    def from_pretrained(model, trust_remote_code=False):
+    def from_pretrained(model, trust_remote_code=False, revision="main"):
         path = os.path.join(model, "config.json")
         if not os.path.isfile(path):
-            raise OSError(f"{model} is not a local folder and is not a valid model identifier")
+            raise OSError(f"{model} is not a local folder and is not a valid model identifier at revision {revision}")
         with open(path) as file:
             values = json.load(file)
         if values.get("auto_map") and not trust_remote_code:

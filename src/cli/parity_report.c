@@ -1,0 +1,111 @@
+#include "cli/parity_report.h"
+
+#include <string.h>
+
+#include "base/json.h"
+
+/* A text of the golden file by its line, to be found again. */
+static void put_text(struct buf *out, const struct parity_text *text)
+{
+    buf_printf(out, "  line %zu: ", text->number);
+    json_put_string(out, text->start, strlen(text->start));
+    buf_putc(out, '\n');
+}
+
+static void put_embeddings(struct buf *out, const struct parity *parity)
+{
+    if (!parity->worst_logit.number)
+        return;
+    buf_printf(out, "embeddings   differ by at most %.3g\n", parity->logit_difference);
+    put_text(out, &parity->worst_logit);
+    buf_printf(out, "cosine       at least %.7f\n", parity->least_cosine);
+    put_text(out, &parity->worst_cosine);
+}
+
+static void put_labels(struct buf *out, const struct parity *parity)
+{
+    if (parity->worst_logit.number) {
+        buf_printf(out, "logits       differ by at most %.3g\n", parity->logit_difference);
+        put_text(out, &parity->worst_logit);
+        buf_printf(out, "scores       differ by at most %.3g\n", parity->score_difference);
+        put_text(out, &parity->worst_score);
+    }
+    buf_printf(out, "labels       %zu texts have another\n", parity->flips);
+    for (size_t i = 0; i < parity->flips && i < PARITY_SHOWN_FLIPS; i++)
+        put_text(out, &parity->flipped[i]);
+    if (parity->flips > PARITY_SHOWN_FLIPS)
+        buf_printf(out, "  and %zu more\n", parity->flips - PARITY_SHOWN_FLIPS);
+    if (parity->gold)
+        buf_printf(out, "right        %zu of %zu; by what it is compared with %zu\n", parity->right,
+                   parity->gold, parity->wanted_right);
+}
+
+void parity_put_text(struct buf *out, const struct parity *parity, const char *source)
+{
+    const struct model_desc *desc = parity->desc;
+    buf_printf(out, "model        %s, %s, %s\n", desc->name, desc->precision, desc->isa);
+    buf_printf(out, "texts        %zu of %s\n", parity->texts, source);
+    if (parity->failed) {
+        buf_printf(out, "no result    %zu texts\n", parity->failed);
+        put_text(out, &parity->first_failed);
+    }
+    if (parity->ids_compared)
+        buf_printf(out, "token ids    %zu of %zu texts differ\n", parity->ids_differ, parity->ids_compared);
+    if (parity->ids_differ)
+        put_text(out, &parity->first_ids);
+    (parity->embeds ? put_embeddings : put_labels)(out, parity);
+}
+
+/* {"line":n,"text":"..."}, or null where there is none. */
+static void put_json_text(struct buf *out, const struct parity_text *text)
+{
+    if (text->number) {
+        buf_printf(out, "{\"line\":%zu,\"text\":", text->number);
+        json_put_string(out, text->start, strlen(text->start));
+        buf_putc(out, '}');
+    } else {
+        buf_puts(out, "null");
+    }
+}
+
+static void put_json_embeddings(struct buf *out, const struct parity *parity)
+{
+    buf_printf(out, "\"max_difference\":%.6g,\"min_cosine\":%.9g,\"worst\":{\"difference\":",
+               parity->logit_difference, parity->least_cosine);
+    put_json_text(out, &parity->worst_logit);
+    buf_puts(out, ",\"cosine\":");
+    put_json_text(out, &parity->worst_cosine);
+    buf_puts(out, "},");
+}
+
+static void put_json_labels(struct buf *out, const struct parity *parity)
+{
+    buf_printf(out, "\"max_logit_difference\":%.6g,\"max_score_difference\":%.6g,\"flips\":%zu,",
+               parity->logit_difference, parity->score_difference, parity->flips);
+    buf_printf(out, "\"gold\":%zu,\"right\":%zu,\"golden_right\":%zu,\"worst\":{", parity->gold,
+               parity->right, parity->wanted_right);
+    buf_puts(out, "\"logit\":");
+    put_json_text(out, &parity->worst_logit);
+    buf_puts(out, ",\"score\":");
+    put_json_text(out, &parity->worst_score);
+    buf_puts(out, "},\"flipped\":[");
+    for (size_t i = 0; i < parity->flips && i < PARITY_SHOWN_FLIPS; i++) {
+        buf_puts(out, i ? "," : "");
+        put_json_text(out, &parity->flipped[i]);
+    }
+    buf_puts(out, "],");
+}
+
+void parity_put_json(struct buf *out, const struct parity *parity, const char *source, const char *failure)
+{
+    buf_putc(out, '{');
+    json_put_field(out, "model", parity->desc->name);
+    json_put_field(out, "precision", parity->desc->precision);
+    json_put_field(out, "isa", parity->desc->isa);
+    json_put_field(out, "golden", source);
+    buf_printf(out, "\"texts\":%zu,\"failed\":%zu,\"ids_compared\":%zu,\"ids_differ\":%zu,", parity->texts,
+               parity->failed, parity->ids_compared, parity->ids_differ);
+    (parity->embeds ? put_json_embeddings : put_json_labels)(out, parity);
+    json_put_field(out, "failure", failure);
+    buf_printf(out, "\"within_bounds\":%s}\n", failure ? "false" : "true");
+}

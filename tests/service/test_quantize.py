@@ -1,0 +1,204 @@
+"""linnet quantize: what it writes, what it says of its parity, and what it refuses."""
+import fcntl
+import json
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from service import LINNET, MODELS, linnet
+
+MODEL = MODELS / "distilbert-vocab"  # stored as F32
+MATRIX = "distilbert.transformer.layer.0.attention.q_lin.weight"
+TEXTS = [json.loads(line)["text"] for line in (MODEL / "golden.jsonl").read_text().splitlines()]
+PRECISIONS = pytest.mark.parametrize("to, isa", [("int8", []), ("bf16", ["--isa", "ref"])])
+
+
+def quantize(output, *options, model=MODEL):
+    return linnet("quantize", "--output", output, *options, model)
+
+
+def header(directory):
+    data = (directory / "model.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def texts_file(tmp_path, texts=TEXTS):
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return file
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.01)
+
+
+def unread(pipe):
+    """-> how many bytes nobody has read yet"""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+
+
+def logits(model, file, *options):
+    done = linnet("run", "--logits", "--input", "jsonl", *options, model, file)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line)["logits"] for line in done.stdout.splitlines()]
+
+
+@PRECISIONS
+def test_a_written_directory_is_smaller_and_is_served_in_its_precision(to, isa, tmp_path):
+    done = quantize(tmp_path / "out", "--to", to)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/model.safetensors").stat().st_size < (MODEL / "model.safetensors").stat().st_size
+    info = linnet("info", *isa, tmp_path / "out").stdout.decode()
+    assert f"precision     {to}" in info
+
+
+@PRECISIONS
+def test_a_directory_gives_the_bits_that_precision_gives_where_embeddings_stay_as_they_were(to, isa, tmp_path):
+    assert quantize(tmp_path / "out", "--to", to, model=MODELS / "bert-bf16").returncode == 0
+    file = texts_file(tmp_path)
+    assert logits(tmp_path / "out", file, *isa) == logits(MODELS / "bert-bf16", file, "--precision", to, *isa)
+
+
+def test_int8_tensors_are_integers_with_a_scale_for_each_row(tmp_path):
+    assert quantize(tmp_path / "out").returncode == 0
+    tensors, data = header(tmp_path / "out")
+    original, floats = header(MODEL)
+    assert tensors["__metadata__"]["linnet_precision"] == "int8"
+    assert tensors[MATRIX]["dtype"] == "I8" and tensors[MATRIX]["shape"] == original[MATRIX]["shape"]
+    rows, columns = tensors[MATRIX]["shape"]
+    assert tensors[MATRIX + "_scale"] | {"data_offsets": None} == {"dtype": "F32", "shape": [rows], "data_offsets": None}
+    q = struct.unpack(f"<{rows * columns}b", data[slice(*tensors[MATRIX]["data_offsets"])])
+    scales = struct.unpack(f"<{rows}f", data[slice(*tensors[MATRIX + "_scale"]["data_offsets"])])
+    weights = struct.unpack(f"<{rows * columns}f", floats[slice(*original[MATRIX]["data_offsets"])])
+    for row in range(rows):
+        values = weights[row * columns : (row + 1) * columns]
+        assert scales[row] == pytest.approx(max(map(abs, values)) / 127, rel=1e-6)
+        for value, integer in zip(values, q[row * columns : (row + 1) * columns]):
+            assert abs(value - integer * scales[row]) <= 0.5001 * scales[row]
+    assert tensors["classifier.weight"]["dtype"] == "F32"
+    assert json.loads((tmp_path / "out/config.json").read_text())["quantization_config"]["quant_method"] == "linnet"
+
+
+def test_an_int8_directory_computes_in_fp32_where_that_is_asked(tmp_path):
+    assert quantize(tmp_path / "out").returncode == 0
+    file = texts_file(tmp_path)
+    got, exact = logits(tmp_path / "out", file, "--precision", "fp32"), logits(MODEL, file)
+    assert got != exact
+    assert max(abs(a - b) for left, right in zip(got, exact) for a, b in zip(left, right)) < 0.5
+
+
+def test_parity_is_printed_and_stored(tmp_path):
+    file = texts_file(tmp_path)
+    done = quantize(tmp_path / "out", "--texts", file, "--input", "jsonl")
+    stored = json.loads((tmp_path / "out/parity.json").read_text())
+    assert done.returncode == 0, done.stderr
+    for words in ("logits       differ by at most", "scores       differ by at most", "labels       "):
+        assert words in done.stdout.decode()
+    assert stored["texts"] == len(TEXTS) and stored["precision"] == "int8" and stored["within_bounds"] is True
+    got, exact = logits(tmp_path / "out", file), logits(MODEL, file)
+    worst = max(abs(a - b) for left, right in zip(got, exact) for a, b in zip(left, right))
+    assert stored["max_logit_difference"] == pytest.approx(worst, rel=1e-4)
+    assert 1 <= stored["worst"]["logit"]["line"] <= len(TEXTS) and 1 <= stored["worst"]["score"]["line"] <= len(TEXTS)
+
+
+def test_nothing_is_written_past_the_bounds_but_by_force(tmp_path):
+    """A model whose int8 answers are far off: one huge weight in each row takes all the steps for itself."""
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in ("config.json", "vocab.txt", "tokenizer_config.json"):
+        (model / name).write_bytes((MODEL / name).read_bytes())
+    data = bytearray((MODEL / "model.safetensors").read_bytes())
+    (length,) = struct.unpack("<Q", data[:8])
+    tensors = json.loads(bytes(data[8 : 8 + length]))
+    for name, entry in tensors.items():
+        if name.endswith("lin2.weight"):
+            begin = 8 + length + entry["data_offsets"][0]
+            for row in range(entry["shape"][0]):
+                struct.pack_into("<f", data, begin + 4 * row * entry["shape"][1], 500.0)
+    (model / "model.safetensors").write_bytes(data)
+    texts = texts_file(tmp_path)
+    refused = quantize(tmp_path / "out", "--texts", texts, "--input", "jsonl", model=model)
+    assert refused.returncode == 1
+    assert "not within the bounds of int8" in refused.stderr.decode() and "--force" in refused.stderr.decode()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "texts.jsonl"]
+    forced = quantize(tmp_path / "out", "--texts", texts, "--input", "jsonl", "--force", model=model)
+    assert forced.returncode == 0, forced.stderr
+    assert json.loads((tmp_path / "out/parity.json").read_text())["within_bounds"] is False
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--to", "int4"], 'is "int4", want int8 or bf16'),
+        (["--texts", "/nonexistent"], "/nonexistent"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_leaves_nothing(options, words, tmp_path):
+    done = quantize(tmp_path / "out", *options)
+    assert done.returncode > 0 and words in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_that_a_signal_ends_leaves_nothing_behind(number, tmp_path):
+    process = subprocess.Popen([LINNET, "quantize", "--texts", "-", "--output", tmp_path / "out", MODEL], stdin=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    wait_until(lambda: list(tmp_path.glob("out.*/model.safetensors")), "the weights")
+    process.send_signal(number)
+    assert process.wait(60) == -number and list(tmp_path.iterdir()) == []
+    process.stdin.close()
+    process.stderr.close()
+
+
+def test_what_is_being_removed_is_not_finished_beside_it(tmp_path):
+    """So many files that the main thread would be done before they are removed."""
+    process = subprocess.Popen([LINNET, "quantize", "--texts", "-", "--output", tmp_path / "out", MODEL], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(b"What a day.\n")
+    process.stdin.flush()
+    wait_until(lambda: list(tmp_path.glob("out.*/model.safetensors")) and unread(process.stdin) == 0, "the text's reading")
+    (partial,) = tmp_path.iterdir()
+    for number in range(40_000):
+        (partial / str(number)).touch()
+    process.send_signal(signal.SIGTERM)
+    wait_until(lambda: not (partial / "0").exists(), "the removal")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM and list(tmp_path.iterdir()) == [], said
+
+
+def test_a_signal_that_is_ignored_ends_nothing(tmp_path):
+    process = subprocess.Popen(["nohup", LINNET, "quantize", "--texts", "-", "--output", tmp_path / "out", MODEL],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: list(tmp_path.glob("out.*/model.safetensors")), "the weights")
+    process.send_signal(signal.SIGHUP)
+    _, said = process.communicate("\n".join(TEXTS).encode(), 60)
+    assert process.returncode == 0, said
+    assert {"config.json", "model.safetensors", "parity.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_an_output_that_is_missing_or_exists_is_refused(tmp_path):
+    assert "wants --output DIR" in linnet("quantize", MODEL).stderr.decode()
+    done = quantize(tmp_path)
+    assert done.returncode == 2 and "exists already" in done.stderr.decode()
+
+
+def test_a_model_that_was_quantized_is_not_quantized_again(tmp_path):
+    assert linnet("quantize", "-o", tmp_path / "out", MODEL).returncode == 0
+    done = quantize(tmp_path / "again", model=tmp_path / "out")
+    assert done.returncode == 1 and "was written for int8 already" in done.stderr.decode()
+
+
+def test_a_precision_of_a_later_version_is_refused(tmp_path):
+    assert quantize(tmp_path / "out").returncode == 0
+    file = tmp_path / "out/model.safetensors"
+    file.write_bytes(file.read_bytes().replace(b'"linnet_precision":"int8"', b'"linnet_precision":"int4"'))
+    done = linnet("info", tmp_path / "out")
+    assert done.returncode == 1 and 'written for precision "int4"' in done.stderr.decode()

@@ -1,0 +1,157 @@
+"""linnet verify: parity with a golden file, and that no mistake in model or file passes."""
+import json
+
+import pytest
+
+from service import MODELS, ROOT, linnet
+
+MODEL = MODELS / "bert-gelu"
+GOLDEN = MODEL / "golden.jsonl"
+KEYS = {"model", "precision", "isa", "golden", "texts", "failed", "ids_compared", "ids_differ", "max_logit_difference",
+        "max_score_difference", "flips", "gold", "right", "golden_right", "worst", "flipped", "failure", "within_bounds"}
+
+
+def rows():
+    return [json.loads(line) for line in GOLDEN.read_text().splitlines()]
+
+
+def verify(tmp_path, golden_rows, *options, model=MODEL):
+    file = tmp_path / "golden.jsonl"
+    file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in golden_rows))
+    return linnet("verify", "--golden", file, *options, model)
+
+
+def report(done):
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in MODELS.iterdir()))
+def test_every_golden_model_is_within_the_bounds(name):
+    done = linnet("verify", "--json", "--golden", MODELS / name / "golden.jsonl", MODELS / name)
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    got = report(done)
+    assert set(got) == KEYS and got["within_bounds"] is True and got["failure"] is None
+    assert got["texts"] == got["ids_compared"] > 0 and got["failed"] == got["ids_differ"] == got["flips"] == 0
+
+
+@pytest.mark.heavy
+def test_the_embedded_model_is_within_the_bounds_and_the_report_is_for_people():
+    done = linnet("verify", "--golden", ROOT / "tests/golden/sst2-minilm.jsonl")
+    text = done.stdout.decode()
+    assert done.returncode == 0
+    for words in ("texts        251 of", "token ids    0 of 251", "logits       differ by at most", "scores       differ by at most",
+                  "labels       0 texts", "within the bounds of fp32"):
+        assert words in text
+    assert "line " in text  # the text that the worst figure comes from
+
+
+def test_a_golden_file_on_standard_input_is_read():
+    done = linnet("verify", "--json", "--golden", "-", MODEL, stdin=GOLDEN.read_bytes())
+    assert done.returncode == 0 and report(done)["texts"] == len(rows())
+
+
+def wrong_logit(row):
+    row["logits"][0] += 1e-4
+
+
+def wrong_id(row):
+    row["ids"][1] += 1
+
+
+def missing_id(row):
+    row["ids"].pop()
+
+
+def other_label(row):
+    row["label"] = {"NEGATIVE": "POSITIVE", "POSITIVE": "NEGATIVE"}[row["label"]]
+    del row["score"]
+
+
+def wrong_score(row):
+    row["score"] += 1e-3
+
+
+def other_text(row):
+    row["text"] += " more"
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (wrong_logit, "a logit differs by up to "),
+    (wrong_id, "other token ids"),
+    (missing_id, "other token ids"),
+    (other_label, "1 of 23 texts have another label"),
+    (wrong_score, "a score differs by 0.001"),
+    (other_text, "other token ids"),
+])
+def test_one_wrong_value_in_one_row_fails_and_the_text_is_named(tmp_path, spoil, words):
+    golden = rows()
+    spoil(golden[4])
+    done = verify(tmp_path, golden, "--json")
+    got, told = report(done), done.stderr.decode()
+    assert done.returncode == 1 and got["within_bounds"] is False and words in got["failure"]
+    assert "not within the bounds of fp32" in told and words in told and "text 5" in told and len(told.splitlines()) == 1
+
+
+def test_another_models_weights_fail(tmp_path):
+    golden = [{"text": row["text"], "logits": row["logits"]} for row in rows()]
+    done = verify(tmp_path, golden, "--json", model=MODELS / "bert-relu")
+    assert done.returncode == 1 and report(done)["within_bounds"] is False
+
+
+def test_ids_label_and_score_may_be_missing(tmp_path):
+    done = verify(tmp_path, [{"text": row["text"], **({"text_pair": row["text_pair"]} if "text_pair" in row else {}),
+                              "logits": row["logits"]} for row in rows()], "--json")
+    assert done.returncode == 0 and report(done)["ids_compared"] == 0
+
+
+def test_accuracy_is_counted_where_the_right_labels_are_given(tmp_path):
+    golden = rows()
+    for index, row in enumerate(golden):
+        row["gold"] = row["label"] if index else {"NEGATIVE": "POSITIVE", "POSITIVE": "NEGATIVE"}[row["label"]]
+    got = report(verify(tmp_path, golden, "--json"))
+    assert (got["gold"], got["right"], got["golden_right"]) == (len(golden), len(golden) - 1, len(golden) - 1)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda row: row.pop("logits"), '"logits" is missing, want a list of 2 numbers'),
+    (lambda row: row["logits"].append(1), '"logits" is a list of another length'),
+    (lambda row: row.update(logits=["1", 2]), '"logits" has a string'),
+    (lambda row: row.update(label="MAYBE"), '"label" is "MAYBE", which the model has no label of'),
+    (lambda row: row.update(label=5), '"label" is '),
+    (lambda row: row.update(gold="MAYBE"), '"gold" is "MAYBE"'),
+    (lambda row: row.update(ids="1 2"), '"ids" is a string'),
+    (lambda row: row.update(ids=[1.5]), '"ids" has '),
+    (lambda row: row.update(score="high"), '"score" is a string'),
+    (lambda row: row.pop("text"), "text"),
+])
+def test_a_row_that_is_wrong_ends_the_command_with_its_line(tmp_path, change, words):
+    golden = rows()
+    change(golden[2])
+    done = verify(tmp_path, golden)
+    told = done.stderr.decode()
+    assert done.returncode == 1 and done.stdout == b"" and ": line 3: " in told and words in told, told
+
+
+def test_what_is_no_json_ends_the_command_with_its_line(tmp_path):
+    done = verify(tmp_path, [rows()[0], "{"])
+    assert done.returncode == 1 and b": line 2: " in done.stderr
+
+
+def test_an_empty_golden_file_proves_nothing_and_fails(tmp_path):
+    done = verify(tmp_path, [""])
+    assert done.returncode == 1 and b"has no rows" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    ([], 2, "verify wants --golden FILE"),
+    (["--golden", GOLDEN, "--precision", "fp7", MODEL], 2, 'precision "fp7" is unknown'),
+    (["--golden", GOLDEN, "--isa", "sse9", MODEL], 2, "sse9"),
+    (["--golden", GOLDEN, MODEL, "more"], 2, '"more" is one argument too many'),
+    (["--goldn", GOLDEN], 2, "did you mean --golden?"),
+    (["--golden", "/no/such/file", MODEL], 1, "/no/such/file"),
+    (["--golden", GOLDEN, "/no/such/model"], 1, "/no/such/model"),
+])
+def test_what_is_wrong_with_the_command_line_is_one_line(arguments, code, words):
+    done = linnet("verify", *arguments)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == code and len(lines) == 1 and words in lines[0], lines
