@@ -15,6 +15,7 @@ BUILD = ROOT / os.environ.get("LINNET_BUILD", "build/release")
 
 @pytest.mark.alone
 @pytest.mark.heavy
+@pytest.mark.transformers
 def test_a_quick_run_measures_both_and_writes_the_report_the_plots_and_the_page(tmp_path):
     for tool in ("hey", "wrk"):
         if not shutil.which(tool):

@@ -9,7 +9,7 @@ import pytest
 
 from ffi_server import HERE, ROOT
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.transformers]
 
 TEXTS = ["i love you", "i hate the war .", "my friend lives in berlin , a good example", "peace", "naïve \U0001f600 zebra", ""]
 PAIRS = [{"text": "i love you", "text_pair": "you are my friend"}, {"text": "paris", "text_pair": ""}]

@@ -167,6 +167,7 @@ def needs_minilm():
         pytest.skip(f"{MINILM} is not here: tools/sentence-transformers")
 
 
+@pytest.mark.transformers
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_all_minilm_l6_v2_embeds_as_the_oracle(precision, tmp_path):
     needs_minilm()
@@ -198,6 +199,7 @@ def sentence_transformers():
 
 
 @pytest.mark.heavy
+@pytest.mark.transformers
 @pytest.mark.parametrize("name", OF_SENTENCE_TRANSFORMERS)
 def test_an_embedding_is_that_of_sentence_transformers(name, sentence_transformers, tmp_path):
     """But for a 1_Pooling without modules.json, which it does not read; text-embeddings-inference does."""

@@ -126,6 +126,7 @@ def torch_python():
 
 
 @pytest.mark.heavy
+@pytest.mark.transformers
 def test_transformers_loads_what_linnet_pulled_without_a_network_and_both_say_the_same(machine, hub, torch_python):
     hub.add("org/tiny", tiny_files(), revision="v1")
     machine.pull("org/tiny@v1")
@@ -139,6 +140,7 @@ def test_transformers_loads_what_linnet_pulled_without_a_network_and_both_say_th
 
 
 @pytest.mark.heavy
+@pytest.mark.transformers
 def test_the_python_engine_serves_a_revision_of_a_name(machine, hub, torch_python, tmp_path):
     hub.add("org/tiny", tiny_files(), revision="v1")
     serving = Serving(machine, tmp_path / "log", "--engine", "python", "--python", str(torch_python), "org/tiny@v1")

@@ -15,7 +15,7 @@ from test_transformers import PYTHON, added, decoder, ask_transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 pytestmark = [pytest.mark.skipif(not PYTHON.exists(), reason=f"needs a Python with transformers at {PYTHON}"),
-              pytest.mark.heavy]
+              pytest.mark.heavy, pytest.mark.transformers]
 
 TEXTS = ["The film, they said: don't!  CAF\u00c9 caf\u00e9 cafe\u0301", "", " ", "unbelievable  naive\tco-op ``quoted'' 12345",
          "<s> </s> <mask> x<mask>y [MASK] [CLS]x[SEP] <unk> [UNK] <pad>", "[NEW] [new] the[NEW]the <img>", "\u4e2d\u56fd \u2581 \U0001f600 \ufb01",

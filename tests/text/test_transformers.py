@@ -14,7 +14,8 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 PYTHON = Path(os.environ.get("LINNET_TRANSFORMERS_PYTHON",
                              Path.home() / ".cache/linnet/torch-venv/bin/python"))
-pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason=f"needs a Python with transformers at {PYTHON}")
+pytestmark = [pytest.mark.skipif(not PYTHON.exists(), reason=f"needs a Python with transformers at {PYTHON}"),
+              pytest.mark.transformers]
 
 WORDS = ["the", "The", "THE", "caf\u00e9", "cafe", "Caf\u00e9", "\u4e2d", "\u4e2d\u56fd", "##\u56fd", "i", "\u0130", "##\u0307", "un", "##able",
          "##believ", "!", "[", "]", "mask", "cls", "unk", "e\u0301", "x"]
