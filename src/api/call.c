@@ -187,7 +187,7 @@ void call_detach(struct call *call)
 /* An engine's own words about item `index`. */
 static bool fail_with_answer(const struct call *call, size_t index, struct error *err)
 {
-    const struct item *item = &call->job.items[index];
+    const struct item *item = &call->items[index];
     error_set(err, item->error, "%s", item->answer);
     if (item->error == ERR_LOADING)
         err->retry_ms = 1000;

@@ -104,6 +104,20 @@ static size_t count_characters(const char *text)
     return count;
 }
 
+/* As Python's slices have it: a place may lie past the text, and end before it begins, as it may in the package. */
+static bool is_space(const struct work *work, size_t character)
+{
+    return character < work->character_count && work->text[work->bytes[character]] == ' ';
+}
+
+static char *copy_place(const struct work *work, const struct token_place *place)
+{
+    size_t count = work->character_count;
+    size_t start = work->bytes[place->start < count ? place->start : count];
+    size_t end = work->bytes[place->end < count ? place->end : count];
+    return arena_strndup(work->arena, work->text + start, end > start ? end - start : 0);
+}
+
 /* Whether a token goes on with the word before it. With a prefix for such tokens the pipeline compares
  * lengths: that of the token as it is written, "##ing", and that of its stretch of the text; without one it
  * looks for a space at the beginning. */
@@ -113,9 +127,7 @@ static bool continues_word(const struct work *work, const char *token, const str
         return count_characters(token) != place->end - place->start;
     if (place->start == 0)
         return false;
-    bool space_before = work->text[work->bytes[place->start - 1]] == ' ';
-    bool space_first = place->start < work->character_count && work->text[work->bytes[place->start]] == ' ';
-    return !space_before && !space_first;
+    return !is_space(work, place->start - 1) && !is_space(work, place->start);
 }
 
 static bool read_token(const struct work *work, const struct item *item, size_t index, struct part *out)
@@ -130,8 +142,7 @@ static bool read_token(const struct work *work, const struct item *item, size_t 
     out->continues = continues_word(work, out->word, place);
     if (item->ids[index] != tokenizer_special_id(work->tokenizer, SPECIAL_ID_UNKNOWN))
         return true;
-    const char *start = work->text + work->bytes[place->start];
-    out->word = arena_strndup(work->arena, start, work->bytes[place->end] - work->bytes[place->start]);
+    out->word = copy_place(work, place);
     out->continues = false;
     return out->word || no_memory(work->err);
 }

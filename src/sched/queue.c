@@ -10,14 +10,14 @@ struct line {
     struct queue_state state;
     size_t charged; /* the sum of charge() over the jobs that wait */
     struct queue_limits limits;
-    uint64_t spent_ns; /* lanes' time; never behind queue->spent_ns when work comes */
+    uint64_t spent_ns; /* lanes' time; never behind floor_ns when work comes */
+    uint64_t floor_ns; /* spent_ns of the line that one of its lanes took from last, which had the least */
 };
 
 struct queue {
     pthread_mutex_t lock;
     pthread_cond_t work;
     bool closed;
-    uint64_t spent_ns; /* of the line that was taken from last, which had the least */
     int count;
     struct line lines[];
 };
@@ -165,8 +165,8 @@ static bool push_locked(struct queue *queue, struct job *job, size_t cost, struc
         return error_set(err, ERR_OVERLOADED,
                          "%zu tokens or texts are waiting and the request has %zu, the limit is %zu",
                          line->state.cost, cost, line->limits.cost);
-    if (!line->head && line->spent_ns < queue->spent_ns)
-        line->spent_ns = queue->spent_ns;
+    if (!line->head && line->spent_ns < line->floor_ns)
+        line->spent_ns = line->floor_ns;
     append(line, job);
     line->state.jobs++;
     line->state.items += job->count;
@@ -287,6 +287,14 @@ static struct line *await_line(struct queue *queue, const size_t budgets[])
     return line;
 }
 
+/* Of the lines that share lanes with the one taken from: others, of lanes of their own, have another time. */
+static void raise_floors(struct queue *queue, const size_t budgets[], uint64_t spent_ns)
+{
+    for (int i = 0; i < queue->count; i++)
+        if (budgets[i] > 0)
+            queue->lines[i].floor_ns = spent_ns;
+}
+
 /* Takes from the line, after letting go of what nobody waits for. */
 static void take_batch(struct taking *taking, struct job **dead)
 {
@@ -308,7 +316,7 @@ size_t queue_take(struct queue *queue, const size_t budgets[], struct item *out[
         if (taking.line) {
             taken->line = (int)(taking.line - queue->lines);
             taking.budget = budgets[taken->line];
-            queue->spent_ns = taking.line->spent_ns;
+            raise_floors(queue, budgets, taking.line->spent_ns);
             take_batch(&taking, &dead);
             taken->left_work = taking.line->head != NULL;
         }

@@ -7,7 +7,8 @@
  *
  * Between lines the one goes first that has had the least of the lanes' time, so that each model that has
  * work gets an equal share of it, whatever its batches take. A line that had no work for a while has saved up
- * nothing.
+ * nothing. Lines that no lane shares (those with a budget in the same queue_take()) have nothing to do with
+ * each other.
  *
  * Threads: push from any thread; take from lanes; close once. All three may run at the same time.
  *

@@ -42,6 +42,13 @@ def test_a_request_that_ends_the_worker_twice_gets_an_error_that_says_how_and_no
     assert wait_until(lambda: server.state() == "ok")
 
 
+def test_an_input_that_fails_in_a_later_part_of_a_split_list_is_named(start):
+    server = start("--python", sys.executable, "--worker-script", SCRIPT, "--task", "text-classification",
+                   "--max-client-batch-size", "2")
+    answer = server.ask([["x" * 3000], ["a"], ["b"], ["raise"]], path="/predict")
+    assert answer.status == 424 and "inputs[3]" in answer.json["error"] and "this text is bad" in answer.json["error"]
+
+
 @pytest.mark.parametrize("fault", ["hang", "hang with the GIL"])
 def test_a_request_that_hangs_past_the_timeout_gets_an_error_and_no_other_request_fails(server, fault):
     with Load(server) as load:

@@ -4,6 +4,7 @@ pipelines return for the same inputs and parameters (tools/make_tasks.py)."""
 import contextlib
 import http.client
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -105,6 +106,24 @@ def assert_lines(got, rows):
 def test_run_writes_the_entities_of_each_line(model, strategy):
     rows = rows_of(model, aggregation_strategy=strategy)
     assert_lines(lines_of(model, [row["inputs"] for row in rows], "--aggregation-strategy", strategy), rows)
+
+
+def test_a_token_whose_place_lies_past_the_text_is_written_with_it(tmp_path):
+    """As the package gives it where bytes stand for a suffix that no token has; transformers slices the text with it."""
+    model = tmp_path / "bert-ner"
+    shutil.copytree(TASKS / "bert-ner", model)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"<0x{ord(character):02X}>" for character in "x</w>y")]
+    bpe = {"type": "BPE", "unk_token": "[UNK]", "end_of_word_suffix": "</w>", "byte_fallback": True, "merges": [],
+           "vocab": {token: number for number, token in enumerate(vocabulary)}}
+    tokenizer = {"added_tokens": [], "normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None,
+                 "decoder": None, "model": bpe}
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (model / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}))
+    places = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (3, 4), (1, 2), (2, 3), (3, 4), (4, 5)]
+    [entities] = lines_of(model, ["yx y"])
+    assert [(entity["start"], entity["end"]) for entity in entities] == places
+    [words] = lines_of(model, ["yx y"], "--aggregation-strategy", "first")
+    assert [(word["start"], word["end"]) for word in words] == [(0, 2), (2, 3), (3, 6), (3, 2), (2, 5)]
 
 
 def test_run_writes_the_words_for_the_masks_of_each_line():

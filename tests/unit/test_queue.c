@@ -377,11 +377,11 @@ static void items_with_a_key_come_only_with_others_of_that_key_and_similar_lengt
 
 /* --- Several lines */
 
-static struct queue *open_two_lines(size_t jobs, size_t cost)
+static struct queue *open_lines(int lines, size_t jobs, size_t cost)
 {
     struct error err;
-    const struct queue_limits limits[] = {{jobs, cost}, {jobs, cost}};
-    struct queue *queue = queue_open(limits, 2, &err);
+    const struct queue_limits limits[] = {{jobs, cost}, {jobs, cost}, {jobs, cost}};
+    struct queue *queue = queue_open(limits, lines, &err);
     assert_non_null(queue);
     return queue;
 }
@@ -395,7 +395,7 @@ static void push_to(struct queue *queue, int line, struct test_job *test)
 static void a_batch_is_of_one_line_and_fits_that_line_s_budget(void **state)
 {
     (void)state;
-    struct queue *queue = open_two_lines(10, 10000);
+    struct queue *queue = open_lines(2, 10, 10000);
     struct test_job jobs[2];
     struct item *items[64];
     const size_t budgets[] = {50, 200};
@@ -418,13 +418,13 @@ static void a_batch_is_of_one_line_and_fits_that_line_s_budget(void **state)
     queue_free(queue);
 }
 
-/* The batches of each of two lines that always have work, of which those of the first take `ratio` times as
- * long. */
+/* The batches of each of the first two lines, which always have work, and of which those of the first take
+ * `ratio` times as long. */
 static void take_many(struct queue *queue, int batches, uint64_t ratio, int taken_of[2])
 {
     enum { JOBS = 400 };
     static struct test_job jobs[2][JOBS];
-    const size_t budgets[] = {10, 10};
+    const size_t budgets[] = {10, 10, 0};
     struct item *items[4];
     struct taken taken;
     for (int line = 0; line < 2; line++)
@@ -444,7 +444,7 @@ static void lines_get_equal_time_whatever_their_batches_take(void **state)
 {
     (void)state;
     int taken_of[2];
-    struct queue *queue = open_two_lines(1000, 100000);
+    struct queue *queue = open_lines(2, 1000, 100000);
     take_many(queue, 330, 10, taken_of);
     assert_in_range(taken_of[0], 29, 31);
     assert_in_range(taken_of[1], 299, 301);
@@ -454,7 +454,7 @@ static void lines_get_equal_time_whatever_their_batches_take(void **state)
 static void a_line_that_was_idle_has_saved_up_no_time(void **state)
 {
     (void)state;
-    struct queue *queue = open_two_lines(1000, 100000);
+    struct queue *queue = open_lines(2, 1000, 100000);
     struct test_job busy;
     struct item *items[4];
     const size_t budgets[] = {10, 10};
@@ -471,10 +471,34 @@ static void a_line_that_was_idle_has_saved_up_no_time(void **state)
     queue_free(queue);
 }
 
+static void the_time_of_other_lanes_is_no_debt(void **state)
+{
+    (void)state;
+    struct queue *queue = open_lines(3, 1000, 100000);
+    struct test_job busy[2];
+    struct item *items[4];
+    const size_t first[] = {10, 10, 0}, other[] = {0, 0, 10};
+    struct taken taken;
+    int taken_of[2];
+    for (int i = 0; i < 100; i++) {
+        make_job(&busy[0], 1, 10);
+        make_job(&busy[1], 1, 10);
+        push_to(queue, 0, &busy[0]);
+        push_to(queue, 2, &busy[1]);
+        assert_int_equal(queue_take(queue, first, items, 4, &taken), 1);
+        queue_spend(queue, 0, 1000);
+        assert_int_equal(queue_take(queue, other, items, 4, &taken), 1);
+        queue_spend(queue, 2, 20000);
+    }
+    take_many(queue, 100, 1, taken_of);
+    assert_in_range(taken_of[0], 49, 51);
+    queue_free(queue);
+}
+
 static void a_lane_takes_nothing_of_a_line_without_a_budget(void **state)
 {
     (void)state;
-    struct queue *queue = open_two_lines(10, 1000);
+    struct queue *queue = open_lines(2, 10, 1000);
     struct test_job jobs[2];
     struct item *items[4];
     const size_t budgets[] = {0, 10};
@@ -495,7 +519,7 @@ static void a_full_line_leaves_the_others_their_room(void **state)
 {
     (void)state;
     struct error err;
-    struct queue *queue = open_two_lines(1, 1000);
+    struct queue *queue = open_lines(2, 1, 1000);
     struct test_job first, second, other;
     make_job(&first, 1, 10);
     make_job(&second, 1, 10);
@@ -528,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_of_one_line_and_fits_that_line_s_budget),
         cmocka_unit_test(lines_get_equal_time_whatever_their_batches_take),
         cmocka_unit_test(a_line_that_was_idle_has_saved_up_no_time),
+        cmocka_unit_test(the_time_of_other_lanes_is_no_debt),
         cmocka_unit_test(a_lane_takes_nothing_of_a_line_without_a_budget),
         cmocka_unit_test(a_full_line_leaves_the_others_their_room),
     };
