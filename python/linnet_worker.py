@@ -175,6 +175,7 @@ class PipelineModel:
             "model_type": getattr(config, "model_type", "") or "",
             "architecture": type(self.pipe.model).__name__,
             "labels": [str(labels[key]) for key in sorted(labels)] if "ForSequence" in HEADS.get(self.task, "") else [],
+            "mask_token": getattr(getattr(self.pipe, "tokenizer", None), "mask_token", None),
             "max_tokens": limit if limit < 1 << 30 else 0,
             "dtype": str(getattr(self.pipe.model, "dtype", "")).replace("torch.", ""),
             "device": str(getattr(self.pipe, "device", "")),

@@ -163,15 +163,20 @@ async function runRank(signal) {
   byId("rank-result").replaceChildren(bars(ranked.map(({index, score}) => ({name: texts[index], score}))));
 }
 
+let many = null; // another model ends it: its rows are of one
+
 async function runMany() {
-  const texts = lines("many-texts");
+  many = new AbortController();
+  const texts = lines("many-texts"), {signal} = many;
   rows = [];
   byId("many-run").disabled = true;
   try {
     for (let begin = 0; begin < texts.length; begin += CHUNK) {
       const chunk = texts.slice(begin, begin + CHUNK), call = callOf(chunk);
       if (begin === 0) show(call);
-      const answers = await ask(call.path, call.body);
+      const answer = await ask(call.path, call.body, signal);
+      // The pipeline's words for the masks of one text come without the list of texts.
+      const answers = task === "fill-mask" && chunk.length === 1 ? [answer] : answer;
       chunk.forEach((text, i) => rows.push(embeds() ? {text, embedding: answers[i]}
         : {text, labels: answers[i] ? scored(answers[i]) : []}));
       byId("many-state").textContent = `${rows.length} of ${texts.length}`;
@@ -361,7 +366,7 @@ function clearResults() {
 }
 
 function fillExamples() {
-  byId("single-text").value = examples[task] ?? "";
+  byId("single-text").value = (examples[task] ?? "").replace("[MASK]", info.linnet?.mask_token ?? "[MASK]");
   byId("compare-left").value = "I love this little bird.";
   byId("compare-right").value = "I am tired of this noise.";
   byId("rank-query").value = "Which bird sings?";
@@ -389,6 +394,7 @@ let selectTab = null;
 
 async function chooseModel(name) {
   running?.abort();
+  many?.abort();
   info = null;
   model = name;
   base = `models/${encodeURIComponent(name)}/`;

@@ -184,6 +184,15 @@ void call_detach(struct call *call)
 
 /* --- The way: read, prepare, submit, finish */
 
+/* Says in front of an error which of several texts it is about. */
+static void name_text(const struct call *call, size_t index, struct error *err)
+{
+    if (call->reply.has_source && index == 0)
+        error_prefix(err, "source_sentence");
+    else
+        error_prefix(err, "%s[%zu]", call->field, index - call->reply.has_source);
+}
+
 /* An engine's own words about item `index`. */
 static bool fail_with_answer(const struct call *call, size_t index, struct error *err)
 {
@@ -192,7 +201,7 @@ static bool fail_with_answer(const struct call *call, size_t index, struct error
     if (item->error == ERR_LOADING)
         err->retry_ms = 1000;
     else if (call->count > 1)
-        error_prefix(err, "%s[%zu]", call->field, index);
+        name_text(call, index, err);
     return false;
 }
 
@@ -322,7 +331,7 @@ static void prepare(struct call *call)
         if (!prepared) {
             const size_t per_text = call->items_per_text ? call->items_per_text : 1;
             if (call->count > per_text)
-                error_prefix(&call->error, "%s[%zu]", call->field, i / per_text);
+                name_text(call, i / per_text, &call->error);
             break;
         }
         item->job = &call->job;

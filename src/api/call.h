@@ -22,6 +22,7 @@ struct reply {
     bool has_top_k;
     int top_k;      /* with has_top_k: labels of each text, at most label_count */
     bool is_list;   /* the request held a list of texts */
+    bool has_source; /* the first text is not of the list, but what its texts are compared with */
     bool is_object; /* the request held one text as an object */
     bool is_nested; /* each text's labels are a list of their own, whatever the request's form */
 

@@ -36,6 +36,7 @@ extern const struct operation oip_infer;
 bool oip_check_model(const struct api *api, struct http_exchange *x, struct error *err);
 void page_oip_server(struct api *api, struct http_exchange *x);
 void page_oip_live(struct api *api, struct http_exchange *x);
+bool health_is_ready(const struct api *api, const struct http_exchange *x); /* /health would say 200 */
 void page_oip_ready(struct api *api, struct http_exchange *x);
 void page_oip_model(struct api *api, struct http_exchange *x);
 void page_oip_model_ready(struct api *api, struct http_exchange *x);

@@ -226,9 +226,9 @@ static bool root_read(yyjson_val *root, struct call *call, struct error *err)
 
 static bool hosted_read(yyjson_val *root, struct call *call, struct error *err)
 {
+    call->reply.is_nested = true;
     if (!api_check_model(call->api, call->x, err) || !hf_read(root, call, err))
         return false;
-    call->reply.is_nested = true;
     if (!call->reply.has_top_k)
         call->reply.top_k = call_model(call)->label_count;
     return true;

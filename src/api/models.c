@@ -101,8 +101,11 @@ struct api *models_of(struct api *root, const struct route *route, const struct 
     struct api *named = name ? models_named(root, name, length) : NULL;
     if (named)
         return named;
-    bool has_choice = route->operation && route->operation->serves;
-    struct api *meant = has_choice ? models_meant(root->models, root->model_count, route->operation) : NULL;
+    struct api *meant = NULL;
+    if (route->operation && route->operation->serves)
+        meant = models_meant(root->models, root->model_count, route->operation);
+    if (route->operation && !meant)
+        meant = models_first(root->models, root->model_count, NULL);
     return meant ? meant : root;
 }
 

@@ -25,7 +25,7 @@ void page_oip_live(struct api *api, struct http_exchange *x)
 
 void page_oip_ready(struct api *api, struct http_exchange *x)
 {
-    answer_ready(x, api->sched && !api->draining);
+    answer_ready(x, health_is_ready(api, x));
 }
 
 void page_oip_server(struct api *api, struct http_exchange *x)

@@ -50,10 +50,11 @@ static void put_model(const struct api *api, struct buf *out)
     buf_printf(out, ",\"object\":\"model\",\"created\":%.0f,\"owned_by\":\"linnet\"}", api->started_time);
 }
 
-static bool is_loaded(const struct api *api, struct http_exchange *x)
+/* `loaded` is what there is to answer with; NULL: nothing yet. */
+static bool is_loaded(const struct api *loaded, const struct api *api, struct http_exchange *x)
 {
     struct error err;
-    if (api->sched)
+    if (loaded)
         return true;
     models_say_loading(api, &err);
     answer_error(x, &openai_dialect, &err);
@@ -63,14 +64,19 @@ static bool is_loaded(const struct api *api, struct http_exchange *x)
 void page_openai_models(struct api *api, struct http_exchange *x)
 {
     struct buf body;
-    if (!is_loaded(api, x))
+    bool all = models_all(api, x);
+    struct api *const *models = all ? api->root->models : &api, *first;
+    int count = all ? api->root->model_count : 1;
+    if (!is_loaded(first = models_first(models, count, NULL), api, x))
         return;
     buf_init(&body);
     buf_puts(&body, "{\"object\":\"list\",\"data\":[");
-    put_model(api, &body);
-    for (int i = 1; models_all(api, x) && i < api->root->model_count; i++) {
-        buf_putc(&body, ',');
-        put_model(api->root->models[i], &body);
+    for (int i = 0; i < count; i++) {
+        if (!models[i]->sched)
+            continue;
+        if (models[i] != first)
+            buf_putc(&body, ',');
+        put_model(models[i], &body);
     }
     buf_puts(&body, "]}");
     answer_json(x, 200, &body);
@@ -80,7 +86,7 @@ void page_openai_model(struct api *api, struct http_exchange *x)
 {
     struct error err;
     struct buf body;
-    if (!is_loaded(api, x))
+    if (!is_loaded(api->sched ? api : NULL, api, x))
         return;
     if (!api_check_model(api, x, &err)) {
         answer_error(x, &openai_dialect, &err);

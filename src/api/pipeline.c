@@ -12,17 +12,14 @@ static const char *const refused_parameters[] = {"batch_size", "num_workers"};
 /* With these a list of strings is one input. */
 static const char *const joining_parameters[] = {"is_split_into_words", "offset_mapping"};
 
-/* --auto-truncate, for requests that say nothing about it themselves. */
-static bool add_truncation(yyjson_val *parameters, struct call *call)
+/* Adds `parameter`, such as "top_k":null, to those of the request. */
+static bool add_parameter(struct call *call, const char *parameter)
 {
-    static const char truncation[] = "\"truncation\":true}";
     struct prepare_options *prepare = &call->prepare;
-    if (!prepare->truncate || call_model(call)->task != TASK_TEXT_CLASSIFICATION ||
-        yyjson_obj_get(parameters, "truncation") || yyjson_obj_get(parameters, "max_length"))
-        return true;
+    size_t length = strlen(parameter);
     /* The text of an object, whose last byte is its closing brace. */
     size_t kept = prepare->parameters ? prepare->parameters_length - 1 : 0;
-    char *text = arena_alloc(&call->arena, kept + sizeof truncation + 1);
+    char *text = arena_alloc(&call->arena, kept + length + sizeof "{,}");
     if (!text)
         return false;
     if (kept > 0)
@@ -31,16 +28,30 @@ static bool add_truncation(yyjson_val *parameters, struct call *call)
         text[kept++] = '{';
     if (kept > 1)
         text[kept++] = ',';
-    memcpy(text + kept, truncation, sizeof truncation);
+    memcpy(text + kept, parameter, length);
+    memcpy(text + kept + length, "}", sizeof "}");
     prepare->parameters = text;
-    prepare->parameters_length = kept + sizeof truncation - 1;
+    prepare->parameters_length = kept + length + 1;
     return true;
+}
+
+/* What a classifier is to be told where the request says nothing about it: --auto-truncate's truncation, and
+ * that all labels are wanted where the path's answers have them. */
+static bool add_defaults(yyjson_val *parameters, struct call *call)
+{
+    if (call_model(call)->task != TASK_TEXT_CLASSIFICATION)
+        return true;
+    bool truncates = call->prepare.truncate && !yyjson_obj_get(parameters, "truncation") &&
+                     !yyjson_obj_get(parameters, "max_length");
+    bool ranks_all = call->reply.is_nested && !yyjson_obj_get(parameters, "top_k");
+    return (!truncates || add_parameter(call, "\"truncation\":true")) &&
+           (!ranks_all || add_parameter(call, "\"top_k\":null"));
 }
 
 static bool read_parameters(yyjson_val *parameters, struct call *call, struct error *err)
 {
     if (!parameters || yyjson_is_null(parameters))
-        return add_truncation(NULL, call) || error_set(err, ERR_NO_MEMORY, "no memory for the parameters");
+        return add_defaults(NULL, call) || error_set(err, ERR_NO_MEMORY, "no memory for the parameters");
     if (!yyjson_is_obj(parameters))
         return error_set(err, ERR_BAD_INPUT, "the field \"parameters\" is %s, want an object",
                          json_type_words(parameters));
@@ -51,7 +62,7 @@ static bool read_parameters(yyjson_val *parameters, struct call *call, struct er
                 "the parameter \"%s\" is not a request's to set; see serve --batch-size and --workers",
                 refused_parameters[i]);
     call->prepare.parameters = json_write(parameters, &call->arena, &call->prepare.parameters_length);
-    return (call->prepare.parameters && add_truncation(parameters, call)) ||
+    return (call->prepare.parameters && add_defaults(parameters, call)) ||
            error_set(err, ERR_NO_MEMORY, "no memory for the parameters");
 }
 
@@ -72,6 +83,12 @@ static bool is_list_of_inputs(const struct call *call, yyjson_val *inputs, yyjso
     return true;
 }
 
+/* Whether the answer is a list with one of labels for each text, also for a text alone. */
+static bool nests(const struct call *call)
+{
+    return call->reply.is_nested && call_model(call)->task == TASK_TEXT_CLASSIFICATION;
+}
+
 static bool set_input(struct call *call, size_t index, yyjson_val *value, struct error *err)
 {
     struct input *input = &call->inputs[index];
@@ -88,10 +105,12 @@ static bool read_inputs(yyjson_val *inputs, yyjson_val *parameters, struct call 
                          "the field \"inputs\" is missing, want {\"inputs\": \"a text\"}");
     if (!is_list_of_inputs(call, inputs, parameters)) {
         bool alone = call_model(call)->batches && (yyjson_is_str(inputs) || yyjson_is_obj(inputs));
-        call->prepare.form = alone ? INPUT_SINGLE : INPUT_WHOLE;
+        call->prepare.form = !alone ? INPUT_WHOLE : nests(call) ? INPUT_IN_LIST : INPUT_SINGLE;
+        call->reply.is_list = alone && nests(call);
         return call_set_count(call, 1, "inputs", err) && set_input(call, 0, inputs, err);
     }
-    call->prepare.form = yyjson_arr_size(inputs) == 1 ? INPUT_ONLY_IN_LIST : INPUT_IN_LIST;
+    bool only = yyjson_arr_size(inputs) == 1 && !nests(call);
+    call->prepare.form = only ? INPUT_ONLY_IN_LIST : INPUT_IN_LIST;
     call->reply.is_list = call->prepare.form == INPUT_IN_LIST;
     if (!call_set_count(call, yyjson_arr_size(inputs), "inputs", err))
         return false;

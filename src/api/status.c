@@ -43,6 +43,16 @@ static enum health health_of_all(const struct api *root)
     return worst;
 }
 
+static enum health health_asked_for(const struct api *api, const struct http_exchange *x)
+{
+    return models_all(api, x) ? health_of_all(api->root) : health_of(api);
+}
+
+bool health_is_ready(const struct api *api, const struct http_exchange *x)
+{
+    return health_asked_for(api, x) <= HEALTH_DEGRADED;
+}
+
 void page_health(struct api *api, struct http_exchange *x)
 {
     static const struct {
@@ -56,7 +66,7 @@ void page_health(struct api *api, struct http_exchange *x)
         [HEALTH_LOADING] = {503, "loading"},
         [HEALTH_DRAINING] = {503, "draining"},
     };
-    enum health health = models_all(api, x) ? health_of_all(api->root) : health_of(api);
+    enum health health = health_asked_for(api, x);
     answer_state(x, answers[health].status, answers[health].state);
 }
 
@@ -124,6 +134,8 @@ static void put_own(struct buf *out, struct api *api, struct http_exchange *x,
     json_put_field(out, "task", desc->task_name);
     json_put_field(out, "engine", desc->engine);
     json_put_field(out, "architecture", desc->architecture);
+    if (desc->mask_token)
+        json_put_field(out, "mask_token", desc->mask_token);
     json_put_field(out, "problem_type", problem_type_name(desc->problem_type));
     json_put_field(out, "precision", desc->precision);
     json_put_field(out, "stored", desc->stored);
@@ -173,9 +185,9 @@ void page_info(struct api *api, struct http_exchange *x)
     buf_printf(&body,
                ",\"max_concurrent_requests\":%zu,\"max_input_length\":%d,\"max_batch_tokens\":%zu,"
                "\"max_batch_requests\":%s,\"max_client_batch_size\":%zu,\"auto_truncate\":%s,"
-               "\"tokenization_workers\":1,",
+               "\"tokenization_workers\":%d,",
                sched->queue_jobs, desc->max_tokens, budget.tokens, batch_items, api->options.max_texts,
-               api->options.auto_truncate ? "true" : "false");
+               api->options.auto_truncate ? "true" : "false", http_helpers());
     json_put_field(&body, "version", api->options.version);
     json_put_field(&body, "sha", NULL);
     json_put_field(&body, "docker_label", NULL);

@@ -54,6 +54,11 @@ static bool read_inputs(yyjson_val *inputs, struct call *call, struct error *err
 static bool set_parameters(struct call *call, struct error *err)
 {
     char text[100];
+    if (call->prepare.truncate && call->prepare.side == TRUNCATE_LEFT)
+        return error_set(err, ERR_BAD_INPUT,
+                         "the field \"truncation_direction\" is \"Left\", and %.100s runs in Python, whose "
+                         "tokenizer decides that: want \"Right\" or none",
+                         api_model_name(call->api));
     int length = snprintf(text, sizeof text, "{\"top_k\":null%s%s}",
                           call->reply.function == SCORE_NONE ? ",\"function_to_apply\":\"none\"" : "",
                           call->prepare.truncate ? ",\"truncation\":true" : "");

@@ -117,7 +117,7 @@ static bool read_sentences(yyjson_val *value, struct call *call, struct error *e
                          json_type_words(sentences));
     if (yyjson_arr_size(sentences) == 0)
         return error_set(err, ERR_EMPTY_INPUT, "the field \"inputs.sentences\" is an empty list");
-    call->reply.is_list = true;
+    call->reply.is_list = call->reply.has_source = true;
     if (!call_set_count(call, yyjson_arr_size(sentences) + 1, "sentences", err) ||
         !call_add_text(call, 0, false, source, "the field \"inputs.source_sentence\"", err))
         return false;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,6 +77,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "linnet: /dev/null cannot be opened for reading and writing: %s\n", strerror(errno));
         return EXIT_FAILED;
     }
+    signal(SIGCHLD, SIG_DFL); /* ignored, which is inherited, no child's status could be waited for */
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

@@ -17,7 +17,7 @@
 #include "cli/version.h"
 #include "engine/embedding.h"
 
-enum { ADDRESS_SIZE = 300 };
+enum { ADDRESS_SIZE = 300, EXAMPLE_SIZE = 200 };
 
 /* There is one server in a process: a static object, so that the option table can be const. */
 static struct serve {
@@ -96,13 +96,18 @@ static void print_listening(const struct serve *serve)
 }
 
 /* A request that this model can answer. */
-static const char *example_of(const struct model_desc *desc)
+static const char *example_of(const struct model_desc *desc, char text[EXAMPLE_SIZE])
 {
+    const char *inputs = "I love you. I like you. I am your friend.", *more = "";
+    char masked[EXAMPLE_SIZE / 2];
+    if (strcmp(desc->task_name, "fill-mask") == 0) {
+        snprintf(masked, sizeof masked, "I %s you.", desc->mask_token ? desc->mask_token : "[MASK]");
+        inputs = masked;
+    }
     if (strcmp(desc->task_name, "zero-shot-classification") == 0)
-        return "{\"inputs\": \"I love you.\", \"parameters\": {\"candidate_labels\": [\"love\", \"war\"]}}";
-    if (strcmp(desc->task_name, "fill-mask") == 0)
-        return "{\"inputs\": \"I [MASK] you.\"}";
-    return "{\"inputs\": \"I love you. I like you. I am your friend.\"}";
+        more = ", \"parameters\": {\"candidate_labels\": [\"love\", \"war\"]}";
+    snprintf(text, EXAMPLE_SIZE, "{\"inputs\": \"%s\"%s}", inputs, more);
+    return text;
 }
 
 static void print_ready(const struct serve *serve, const struct served_model *model, struct sched *place)
@@ -119,14 +124,14 @@ static void print_ready(const struct serve *serve, const struct served_model *mo
                  desc->architecture, desc->precision, desc->isa, sched->lanes, sched->threads_per_lane);
     if (desc->sentence && desc->sentence->origin == POOLING_ASSUMED)
         log_warn("%s does not say how its embeddings are pooled: taking the mean; --pooling chooses", name);
-    char address[ADDRESS_SIZE];
+    char address[ADDRESS_SIZE], example[EXAMPLE_SIZE];
     printf("serving %s; try:\n  curl -X POST %s%s%s%s -H 'Content-Type: application/json' -d '%s'\n", name,
            address_of(serve, address), serve->models.count > 1 ? "/models/" : "",
            serve->models.count > 1 ? model->name : "",
            desc->task == TASK_TEXT_CLASSIFICATION  ? "/age"
            : desc->task == TASK_FEATURE_EXTRACTION ? "/embed"
                                                    : "/",
-           example_of(desc));
+           example_of(desc, example));
     fflush(stdout);
 }
 
@@ -325,7 +330,7 @@ static bool settle(struct serve *serve, struct error *err)
            tei_settle(&serve->tei, err);
 }
 
-/* MODEL, or --model-id; a directory is called by its last part, and where it lies is nobody's business. */
+/* MODEL, or --model-id; a directory is called by its last part. */
 static bool take_model(struct serve *serve, const char *positional, struct error *err)
 {
     static char name[300];

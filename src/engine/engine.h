@@ -60,6 +60,7 @@ struct model_desc {
 
     int label_count;
     const char *const *labels;
+    const char *mask_token; /* that stands for a word to be found; NULL: none, or not known */
     int layers, hidden, heads, intermediate, vocab_size;
     int max_tokens;                             /* of one text, special tokens included */
     int special_tokens, special_tokens_of_pair; /* with RESULT_ROWS: how many of these a text gets, a pair */
@@ -149,9 +150,10 @@ struct item {
 
     enum error_kind error; /* ERR_NONE, or why there is no result */
 
+    uint64_t key;         /* shares a batch only with items of the same one */
+    bool batches_by_size; /* and, of those, only with such whose length is within twice of its own */
+
     /* With RESULT_JSON. */
-    uint64_t
-        key; /* not 0: shares a batch only with items of this key whose lengths are within twice of its own */
     const char *json, *parameters;
     size_t json_length, parameters_length;
     enum input_form form;

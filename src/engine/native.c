@@ -368,6 +368,7 @@ static void describe(struct native *native, const struct model_files *files, con
 {
     const struct model_config *config = model_config(native->model);
     struct model_facts facts = model_facts(native->model);
+    int32_t mask = tokenizer_special_id(native->tokenizer, SPECIAL_ID_MASK);
     native->engine.desc = (struct model_desc){
         .name = files->name,
         .engine = "native",
@@ -382,6 +383,7 @@ static void describe(struct native *native, const struct model_files *files, con
         .problem_type = config->problem_type,
         .label_count = config->label_count,
         .labels = config->labels,
+        .mask_token = mask < 0 ? NULL : tokenizer_token(native->tokenizer, mask),
         .layers = config->layers,
         .hidden = config->hidden,
         .heads = config->heads,

@@ -91,6 +91,7 @@ static bool prepare(const struct engine *engine, const struct input *input,
     };
     if (!out->json && !text_to_json(input, arena, out))
         return error_set(err, ERR_NO_MEMORY, "no memory for a text");
+    out->batches_by_size = true;
     out->key = hash(out->parameters, out->parameters_length);
     out->length = out->json_length + SPECIAL_BYTES;
     out->full_length = out->length;
@@ -472,6 +473,7 @@ static bool describe_model(struct python *python, const struct buf *ready, struc
         .task =
             strcmp(task, task_name(TASK_TEXT_CLASSIFICATION)) == 0 ? TASK_TEXT_CLASSIFICATION : TASK_OTHER,
         .task_name = task,
+        .mask_token = yyjson_get_str(yyjson_obj_get(root, "mask_token")),
         .max_tokens = (int)yyjson_get_uint(yyjson_obj_get(root, "max_tokens")),
         .precision = string_of(root, "dtype"),
         .stored = string_of(root, "dtype"),

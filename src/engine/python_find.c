@@ -71,9 +71,10 @@ static int run_program(const char *const argv[], struct buf *out)
     if (!read_output(pipe_fds[0], out))
         kill(pid, SIGKILL);
     close(pipe_fds[0]);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    pid_t ended;
+    while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
         continue;
-    return status;
+    return ended < 0 ? -1 : status;
 }
 
 static const char *copy_string(yyjson_val *value, struct arena *arena)

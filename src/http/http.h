@@ -125,6 +125,9 @@ struct http_task {
 };
 void http_post(struct http_server *server, struct http_task *task);
 
+/* How many helper threads there are: libuv's UV_THREADPOOL_SIZE. */
+int http_helpers(void);
+
 /* Runs work() on a helper thread, then done() on the loop thread. For what would stall the loop. False: no
  * memory, and nothing will be called. Loop thread only. */
 struct http_job {

@@ -32,6 +32,15 @@ void tasks_run(struct http_server *server)
     }
 }
 
+/* As libuv reads it (src/threadpool.c). */
+int http_helpers(void)
+{
+    enum { USUAL = 4, MOST = 1024 };
+    const char *text = getenv("UV_THREADPOOL_SIZE");
+    int count = text ? atoi(text) : USUAL;
+    return count < 1 ? 1 : count > MOST ? MOST : count;
+}
+
 struct offloaded {
     uv_work_t work;
     struct http_job *job;

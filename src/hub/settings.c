@@ -164,9 +164,9 @@ static bool read_seconds(const char *name, long *out, struct error *err)
 bool hub_settings_read(const char *user_agent, struct hub_settings *out, struct error *err)
 {
     char home[HUB_PATH_SIZE] = "";
-    const char *offline = variable("HF_HUB_OFFLINE");
+    const char *offline = variable("HF_HUB_OFFLINE") ? "HF_HUB_OFFLINE" : "TRANSFORMERS_OFFLINE";
     *out = (struct hub_settings){.user_agent = user_agent};
-    out->offline = is_true(offline ? offline : variable("TRANSFORMERS_OFFLINE"));
+    out->offline = is_true(variable(offline)) ? offline : NULL;
     return read_home(home, err) && read_cache(home, out, err) && read_endpoint(out, err) &&
            read_token(home, out, err) && read_certificates(out, err) &&
            read_seconds("HF_HUB_ETAG_TIMEOUT", &out->metadata_s, err) &&

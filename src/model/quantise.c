@@ -74,10 +74,14 @@ static uint64_t elements(const struct tensor *tensor)
 static void put_entry(struct buf *out, const char *name, const char *suffix, const char *dtype,
                       const struct tensor *tensor, int rank, uint64_t bytes, uint64_t *offset)
 {
-    char full[FAMILY_MAX_NAME + 16];
-    snprintf(full, sizeof full, "%s%s", name, suffix);
+    struct buf full;
+    buf_init(&full);
+    buf_puts(&full, name);
+    buf_puts(&full, suffix);
     buf_putc(out, ',');
-    json_put_string(out, full, strlen(full));
+    json_put_string(out, full.bytes, full.length);
+    out->failed |= full.failed;
+    buf_free(&full);
     buf_printf(out, ":{\"dtype\":\"%s\",\"shape\":[", dtype);
     for (int i = 0; i < rank; i++)
         buf_printf(out, "%s%lld", i ? "," : "", (long long)tensor->shape[i]);

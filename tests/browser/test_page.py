@@ -312,6 +312,16 @@ def test_other_tasks_are_shown_as_bars(serve, open_page, model, options, texts):
     assert len(values) > 1 and values == sorted(values, reverse=True) and page.said == []
 
 
+def test_one_line_alone_shows_all_words_for_its_mask(serve, open_page):
+    page = open_page(serve(TASKS / "roberta-mlm"))
+    assert "<mask>" in page.page.input_value("#single-text")
+    page.tab("many")
+    page.type("many-texts", "The bird <mask> in the tree.")
+    page.page.click("#many-run")
+    page.await_text("many-state", "1 of 1")
+    assert "%" in page.page.inner_text("#many-result tbody td:last-child") and page.said == []
+
+
 def test_tabs_work_by_keyboard(server, open_page):
     page = open_page(server)
     page.page.focus("#tab-single")

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from ffi_server import ROOT, wait_until
+from ffi_server import LINNET, ROOT, wait_until
 from test_ffi_pipeline import one, write_model
 
 NATIVE = ROOT / "tests/golden/models/bert-gelu"
@@ -53,6 +53,22 @@ def test_the_hosted_path_and_its_descriptions_know_models_in_python(serve, moods
     assert refused.status == 424 and "token-classification" in refused.json["error"]
 
 
+def test_the_hosted_path_has_a_list_of_labels_for_each_text(serve, moods):
+    server = serve("--engine", "python", f"moods={moods}", f"own={NATIVE}")
+    assert server.ask("abc", "/models/moods").json == [[one("abc")]]
+    assert server.ask(["abc"], "/models/moods", top_k=1).json == [[one("abc")]]
+    assert server.ask(["abc", "abd"], "/models/moods").json == [[one("abc", 2)], [one("abd", 2)]]
+    assert server.ask("abc", "/models/moods/").json == [one("abc")]
+
+
+def test_a_side_to_cut_that_python_does_not_know_of_is_refused(serve, moods):
+    server = serve("--engine", "python", f"moods={moods}", f"own={NATIVE}")
+    for side, status in (("Left", 422), ("Right", 200)):
+        body = f'{{"inputs": "abc", "truncate": true, "truncation_direction": "{side}"}}'
+        answer = server.request("POST", "/models/moods/predict", body)
+        assert answer.status == status and ("Python" in answer.text) == (status == 422), answer.text
+
+
 def test_what_the_native_engine_cannot_is_served_by_python_beside_what_it_can(serve, tmp_path):
     other = write_model(tmp_path / "other", model_type="gpt2", architectures=["GPT2ForSequenceClassification"])
     for file in NATIVE.iterdir():
@@ -65,6 +81,14 @@ def test_what_the_native_engine_cannot_is_served_by_python_beside_what_it_can(se
     assert set(server.ask("abc", "/models/own/age").json[0]) == {"label", "score"}
     assert server.request("POST", "/tokenize", '{"inputs": "abc"}').status == 200
     assert len(server.workers()) == 1
+
+
+def test_a_parent_that_ignores_the_end_of_children_changes_nothing(start, fake_venv, moods, tmp_path):
+    wrapped = tmp_path / "wrapped"
+    wrapped.write_text(f'#!/bin/sh\nexec env --ignore-signal=CHLD "{LINNET}" "$@"\n')
+    wrapped.chmod(0o755)
+    server = start("--python", fake_venv / "bin/python3", "--engine", "python", moods, executable=wrapped)
+    assert server.ask("abc").json == [one("abc")]
 
 
 def test_a_worker_that_dies_takes_no_other_model_with_it(serve, moods, tags):

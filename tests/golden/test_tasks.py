@@ -4,6 +4,7 @@ pipelines return for the same inputs and parameters (tools/make_tasks.py)."""
 import contextlib
 import http.client
 import json
+import re
 import shutil
 import subprocess
 
@@ -106,6 +107,16 @@ def assert_lines(got, rows):
 def test_run_writes_the_entities_of_each_line(model, strategy):
     rows = rows_of(model, aggregation_strategy=strategy)
     assert_lines(lines_of(model, [row["inputs"] for row in rows], "--aggregation-strategy", strategy), rows)
+
+
+@pytest.mark.parametrize("model", ["bert-mlm", "roberta-mlm"])
+def test_the_request_to_try_is_one_that_the_model_answers(model, tmp_path):
+    with Server(tmp_path / "log", TASKS / model) as server:
+        [body] = re.findall(r"try:\n.* -d '(.*)'", (tmp_path / "log").read_text())
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
+        assert post(connection, "/", json.loads(body))[0] == 200, body
+        connection.request("GET", "/info")
+        assert json.loads(connection.getresponse().read())["linnet"]["mask_token"] in body
 
 
 def test_a_token_whose_place_lies_past_the_text_is_written_with_it(tmp_path):

@@ -130,7 +130,7 @@ def test_offline_and_not_cached_says_how_to_get_it(machine, hub):
         line = machine.refusal("info", "org/tiny", HF_HUB_OFFLINE=value)
         assert f'org/tiny: no such directory, and revision "main" of that name is not in the cache ({machine.cache})' in line
         assert "HF_HUB_OFFLINE is set: unset it, or run linnet pull" in line
-    assert "HF_HUB_OFFLINE is set" in machine.refusal("info", "org/tiny", TRANSFORMERS_OFFLINE="1")
+    assert "TRANSFORMERS_OFFLINE is set: unset it" in machine.refusal("info", "org/tiny", TRANSFORMERS_OFFLINE="1")
     assert hub.requests == []
     assert machine.linnet("info", "org/tiny", HF_HUB_OFFLINE="0").returncode == 0
 

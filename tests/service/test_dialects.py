@@ -159,6 +159,13 @@ def test_an_error_in_a_later_part_names_the_text(embedder):
     assert answer.status == 413 and "inputs[9]" in answer.json["error"]
 
 
+@pytest.mark.parametrize("source, sentences, name", [
+    ("word " * 700, ["a"], "source_sentence"), ("a", ["word " * 700], "sentences[0]"), ("a", ["b", "word " * 700], "sentences[1]")])
+def test_an_error_of_a_similarity_names_the_text(embedder, source, sentences, name):
+    answer = embedder.post("/similarity", {"inputs": {"source_sentence": source, "sentences": sentences}})
+    assert answer.status == 413 and answer.json["error"].startswith(f"{name}: "), answer.json
+
+
 def test_token_ids_are_taken_as_they_are_and_checked(embedder):
     ids = embedder.post("/embed", {"inputs": [[2, 3, 4], [2, 3]]})
     assert ids.status == 200 and ids.fields["x-compute-tokens"] == "5"

@@ -209,6 +209,17 @@ def test_with_allow_missing_the_others_are_served_and_the_failure_is_told(serve,
     assert answer.status == 503 and "could not be loaded" in answer.json["error"] and "retry-after" not in answer.fields
 
 
+def test_with_allow_missing_the_first_may_be_the_one_that_is_missing(serve, tmp_path):
+    server = serve("--allow-missing", f"bad={tmp_path / 'gone'}", f"vectors={EMBEDDER}", f"mood={CLASSIFIER}")
+    assert server.get("/health").json == {"status": "degraded"} and server.get("/v2/health/ready").status == 200
+    assert [model["id"] for model in server.get("/v1/models").json["data"]] == ["vectors", "mood"]
+    assert server.get("/models/bad/v1/models").status == 503
+    for model, task in (("mood", "text-classification"), ("bad", "could not be loaded")):
+        answer = server.post("/v1/embeddings", {"input": "a", "model": model})
+        assert answer.status in (400, 503) and task in answer.json["error"]["message"], answer.json
+    assert server.post("/", {"inputs": "a", "model": "mood"}).status == 200
+
+
 def test_age_means_a_classifier_before_models_of_other_tasks(serve):
     tasks, inputs = ROOT / "tests/golden/tasks", {"inputs": "The staff was kind."}
     server = serve(f"vectors={EMBEDDER}", f"names={tasks / 'bert-ner'}", f"mood={CLASSIFIER}")

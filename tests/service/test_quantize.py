@@ -1,6 +1,7 @@
 """linnet quantize: what it writes, what it says of its parity, and what it refuses."""
 import fcntl
 import json
+import shutil
 import signal
 import struct
 import subprocess
@@ -132,6 +133,18 @@ def test_nothing_is_written_past_the_bounds_but_by_force(tmp_path):
     forced = quantize(tmp_path / "out", "--texts", texts, "--input", "jsonl", "--force", model=model)
     assert forced.returncode == 0, forced.stderr
     assert json.loads((tmp_path / "out/parity.json").read_text())["within_bounds"] is False
+
+
+def test_a_tensor_keeps_its_name_however_long(tmp_path):
+    model, names = tmp_path / "model", [f"{'x' * 300}.{number}" for number in range(2)]
+    shutil.copytree(MODEL, model)
+    entries, data = header(model)
+    entries |= {name: {"dtype": "F32", "shape": [1], "data_offsets": [len(data) + 4 * i, len(data) + 4 * i + 4]} for i, name in enumerate(names)}
+    text = json.dumps(entries).encode()
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data + bytes(8))
+    done = quantize(tmp_path / "out", model=model)
+    assert done.returncode == 0, done.stderr
+    assert set(names) < set(header(tmp_path / "out")[0]) and linnet("info", tmp_path / "out").returncode == 0
 
 
 @pytest.mark.parametrize(

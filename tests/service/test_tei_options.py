@@ -22,7 +22,7 @@ def test_flags_are_in_force(serve):
     info = server.get("/info").json
     assert info["model_id"].endswith("bert-one-label") and server.get("/v1/models").json["data"][0]["id"] == "mine"
     wanted = {"max_batch_tokens": 1000, "max_batch_requests": 3, "max_client_batch_size": 7, "max_concurrent_requests": 9,
-              "auto_truncate": True}
+              "auto_truncate": True, "tokenization_workers": 2}
     assert {name: info[name] for name in wanted} == wanted
     assert server.post("/predict", {"inputs": "word " * 900}).status == 200
     assert server.post("/predict", {"inputs": "word " * 1200}).status == 413

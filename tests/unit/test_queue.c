@@ -359,6 +359,7 @@ static void items_with_a_key_come_only_with_others_of_that_key_and_similar_lengt
     for (int i = 0; i < JOBS; i++) {
         make_job(&jobs[i], 1, 1);
         jobs[i].items[0].key = kinds[i].key;
+        jobs[i].items[0].batches_by_size = true;
         jobs[i].items[0].length = kinds[i].length;
         push(queue, &jobs[i]);
     }
