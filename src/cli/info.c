@@ -70,8 +70,8 @@ static void put_text(struct buf *out, const struct model_desc *desc, int threads
                desc->intermediate, desc->activation);
     put_task(out, desc);
     buf_printf(out, "vocabulary    %d tokens; a text may have %d\n", desc->vocab_size, desc->max_tokens);
-    buf_printf(out, "parameters    %.1f million, stored as %s\n", (double)desc->parameters * 1e-6,
-               desc->stored);
+    buf_printf(out, "parameters    %.1f million, stored as %s%s\n", (double)desc->parameters * 1e-6,
+               desc->stored, strcmp(desc->stored, "I8") == 0 ? " with scales" : "");
     buf_printf(out, "precision     %s\n", desc->precision);
     buf_printf(out, "memory        %.1f MiB of packed weights; embeddings are read from %.1f MiB of files\n",
                (double)desc->packed_bytes / (1 << 20), (double)desc->mapped_bytes / (1 << 20));

@@ -17,14 +17,17 @@ struct model {
     struct model_facts facts;
 };
 
-/* How the largest tensor is stored: one word for people, where a file may mix. */
+/* One word for people, where a file may mix: the integers of what `linnet quantize` wrote, beside which the
+ * table of words may be larger; else as the largest tensor is. */
 static const char *stored_as(const struct tensors *tensors)
 {
     const char *name = "F32";
     uint64_t largest = 0;
     for (size_t i = 0; i < tensors->count; i++) {
         const struct tensor *tensor = &tensors->sorted[i];
-        if ((tensor->is_float || tensor->dtype == DTYPE_I8) && tensor->end - tensor->begin > largest) {
+        if (tensor->dtype == DTYPE_I8 && tensors->made_for)
+            return tensor->dtype_name;
+        if (tensor->is_float && tensor->end - tensor->begin > largest) {
             largest = tensor->end - tensor->begin;
             name = tensor->dtype_name;
         }

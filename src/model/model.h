@@ -54,7 +54,7 @@ struct model_facts {
     uint64_t parameters; /* float elements of the files */
     size_t packed_bytes; /* weights in the model's own memory */
     size_t mapped_bytes; /* the files that embeddings are read from */
-    const char *stored;  /* how the largest tensor is stored: "F32", "F16", "BF16", "I8" */
+    const char *stored;  /* how the matrices are: "F32", "F16", "BF16"; "I8": with scales */
 };
 struct model_facts model_facts(const struct model *model);
 
