@@ -76,6 +76,11 @@ bool tei_settle(const struct tei_options *options, struct error *err)
     snprintf(workers, sizeof workers, "%d", options->tokenization_workers);
     if (options->default_prompt && options->default_prompt_name)
         return error_set(err, ERR_USAGE, "--default-prompt and --default-prompt-name exclude each other");
+    if (options->served_model_name && !*options->served_model_name)
+        return error_set(
+            err, ERR_USAGE,
+            "--served-model-name is empty, want the name that requests call the model by; without "
+            "the option it is called as its directory is");
     return set_variable("UV_THREADPOOL_SIZE", options->tokenization_workers ? workers : NULL, err) &&
            set_variable("HF_HUB_CACHE", options->hub_cache, err) &&
            set_variable("HF_TOKEN", options->hub_token, err);

@@ -80,6 +80,8 @@ def test_the_prometheus_port_has_metrics_alone_and_wants_no_key(serve):
     (["--default-prompt-name", "a", EMBEDDINGS / "mean"], "has no prompt \"a\", it has none"),
     (["--default-prompt-name", "a", EMBEDDINGS / "prompted"], "want \"query\", \"passage\""),
     (["--revision", "a"], "there is no MODEL"),
+    (["--served-model-name", ""], "--served-model-name is empty, want the name"),
+    (["--served-model-name="], "--served-model-name is empty, want the name"),
     (["--prometheus-port", "8080", "--port", "8080"], "as --port is"),
     (["--max-batch-tokens", "0"], "--max-batch-tokens"),
     (["--model-id", "a", "b"], "want one"),
@@ -92,6 +94,12 @@ def test_the_prometheus_port_has_metrics_alone_and_wants_no_key(serve):
 def test_what_has_no_meaning_is_refused_with_a_word_on_why(arguments, words):
     done = linnet("serve", "--port", "0", *arguments)
     assert done.returncode == 2 and words in done.stderr.decode(), done.stderr
+
+
+def test_an_empty_name_in_the_environment_is_none(tmp_path):
+    server = Service(tmp_path / "log", MODELS / "bert-one-label", environment={"SERVED_MODEL_NAME": ""})
+    assert server.get("/v1/models").json["data"][0]["id"] == "bert-one-label"
+    assert server.end() == 0
 
 
 def test_a_wrong_value_in_the_environment_is_named():
