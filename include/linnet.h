@@ -56,7 +56,10 @@ typedef struct linnet_result {
 } linnet_result;
 
 /* Opens a directory in Hugging Face form: config.json, tokenizer.json or vocab.txt, model.safetensors (or
- * shards). `options` may be NULL. NULL on failure. Close it with linnet_close(). */
+ * shards). `options` may be NULL. NULL on failure. Close it with linnet_close().
+ *
+ * The model that the program `linnet` has inside is not in the library, and no name is looked up at a hub: a
+ * `directory` that is NULL or empty fails with "usage". */
 linnet_model *linnet_open(const char *directory, const linnet_options *options, linnet_error *error);
 
 /* No call may be under way. NULL is fine. */

@@ -62,6 +62,12 @@ PUBLIC linnet_model *linnet_open(const char *directory, const linnet_options *op
 {
     static const linnet_options defaults;
     struct error err;
+    if (!directory || !*directory) {
+        error_set(&err, ERR_USAGE, "the directory is %s, want that of a model: the library has none inside",
+                  directory ? "an empty string" : "NULL");
+        fail(error, &err);
+        return NULL;
+    }
     struct linnet_model *model = calloc(1, sizeof *model);
     if (!options)
         options = &defaults;
