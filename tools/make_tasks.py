@@ -1,9 +1,11 @@
 """Writes the golden files of tests/golden/tasks: what transformers' pipelines of token classification, fill-mask and
 zero-shot classification answer, for linnet to be held against.
 
-    python tools/make_tasks.py [NAME ...]
+    python tools/make_tasks.py [--logits] [NAME ...]
 
-A tiny random model of each kind of tokenizer and head; every answer is computed in float32 from a fixed seed.
+A tiny random model of each kind of tokenizer and head; every answer is computed in float32 from a fixed seed. Of some models
+logits.jsonl has the logits too, as `linnet verify` reads them (docs/format.md); --logits writes just these, of the models there
+are.
 """
 
 import argparse
@@ -16,7 +18,9 @@ import zlib
 import make_families
 import torch
 import transformers
-from make_golden import GOLDEN, SEED, bert_config, distilbert_config, randomise, write_json, write_tokenizer, write_weights
+from make_golden import (
+    GOLDEN, SEED, bert_config, distilbert_config, most_tokens, randomise, write_json, write_rows, write_tokenizer, write_weights,
+)
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers.core_model_loading import revert_weight_conversion
 
@@ -301,6 +305,47 @@ def as_json(value):
     return json.loads(json.dumps(value, default=lambda number: number.item()))
 
 
+# What each kind of head and of tokenizer is held against by its logits: all of a text's tokens or masks.
+WITH_LOGITS = ["bert-ner", "roberta-ner", "deberta-v2-ner", "bert-mlm", "xlm-roberta-mlm", "deberta-v2-newer-mlm", "bert-nli",
+               "roberta-nli"]
+
+
+def logit_texts(task, mask):
+    """(text, the second of a pair or None)"""
+    if task == "fill-mask":
+        return [(inputs, None) for inputs, parameters in mask_requests(mask) if isinstance(inputs, str) and not parameters]
+    if task == "zero-shot-classification":
+        return [(text, f"This example is {label}.") for text in TEXTS[2:7] + TEXTS[12:] for label in ("food", "travel")] + [
+            (TEXTS[3], None)]
+    return [(text, None) for text in TEXTS[:7] + TEXTS[12:]]
+
+
+def logits_row(task, model, tokenizer, text, pair, limit):
+    tokens = tokenizer(text, pair, truncation=True, max_length=limit, return_tensors="pt")
+    ids = tokens["input_ids"][0]
+    with torch.no_grad():
+        logits = model(**tokens).logits[0]
+        exact = model.double()(**tokens).logits[0]
+    model.float()
+    if task == "fill-mask":
+        logits, exact = logits[ids == tokenizer.mask_token_id], exact[ids == tokenizer.mask_token_id]
+    # Fit as a test only where float32's own rounding is far inside the bounds asked of linnet.
+    size = exact.abs().amax(-1, keepdim=True) if task == "fill-mask" else exact.abs()
+    assert ((logits - exact).abs() <= 0.5 * (1e-5 * size).clamp(min=2e-5)).all(), (text, (logits - exact).abs().max())
+    row = {"text": text} if pair is None else {"text": text, "text_pair": pair}
+    return {**row, "ids": ids.tolist(), "logits": logits.tolist()}
+
+
+def write_logits(name):
+    task = MODELS[name][0]
+    directory = TASKS / name
+    model = CLASSES[task].from_pretrained(directory, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    limit = min(tokenizer.model_max_length, most_tokens(model.config))
+    rows = [logits_row(task, model, tokenizer, text, pair, limit) for text, pair in logit_texts(task, tokenizer.mask_token)]
+    write_rows(directory / "logits.jsonl", rows)
+
+
 def make(name):
     task = MODELS[name][0]
     directory = TASKS / name
@@ -319,18 +364,22 @@ def make(name):
     (directory / "golden.jsonl").write_text(text, encoding="utf-8")
     refused = [row["output"]["refused"] for row in rows if isinstance(row["output"], dict) and "refused" in row["output"]]
     print(f"{name}: {len(rows)} requests, {len(text)} bytes, refused: {refused}")
+    if name in WITH_LOGITS:
+        write_logits(name)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *MODELS])
-    names = parser.parse_args().names or list(MODELS)
+    parser.add_argument("--logits", action="store_true", help="write logits.jsonl alone")
+    arguments = parser.parse_args()
+    names = arguments.names or list(WITH_LOGITS if arguments.logits else MODELS)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     for name in names:
-        make(name)
+        (write_logits if arguments.logits else make)(name)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@
 #include "cli/lines.h"
 #include "cli/parity_report.h"
 #include "cli/setup.h"
-#include "engine/embedding.h"
 #include "model/quantise.h"
 
 enum {
@@ -181,11 +180,9 @@ static void close_side(struct side *side)
 
 static bool compute(struct quantize *self, struct side *side, struct error *err)
 {
-    const struct prepare_options options = {.truncate = true,
-                                            .prompt = embedding_default(&side->engine->desc)};
     for (size_t i = 0; i < self->count; i++) {
         side->pointers[i] = &side->items[i];
-        if (!engine_prepare(side->engine, &self->inputs[i], &options, &self->arena, &side->items[i], err))
+        if (!parity_prepare(side->engine, &self->inputs[i], &self->arena, &side->items[i], err))
             return error_prefix(err, "%s: line %zu", self->lines.name, self->numbers[i]);
     }
     lane_run(side->lane, side->pointers, self->count);
@@ -195,10 +192,11 @@ static bool compute(struct quantize *self, struct side *side, struct error *err)
 /* Reads up to a chunk; an empty one is the end. */
 static bool read_chunk(struct quantize *self, struct error *err)
 {
+    const size_t most = parity_together(&self->original.engine->desc, CHUNK_TEXTS);
     size_t bytes = 0;
     self->count = 0;
     arena_reset(&self->arena);
-    while (self->count < CHUNK_TEXTS && bytes < CHUNK_TOKENS * 4) {
+    while (self->count < most && bytes < CHUNK_TOKENS * 4) {
         struct input *input = &self->inputs[self->count];
         enum line_result result = lines_next(&self->lines, &self->arena, input, err);
         if (result == LINE_END)
@@ -231,6 +229,7 @@ static bool compare(struct quantize *self, struct error *err)
                 .number = self->numbers[i],
                 .text = self->inputs[i].text,
                 .text_length = self->inputs[i].text_length,
+                .item = got,
                 .logits = got->error == ERR_NONE ? got->rows : NULL,
                 .wanted = wanted->rows,
                 .wanted_label = -1,
@@ -267,7 +266,8 @@ static bool put_report(struct quantize *self, const char *failure, struct error 
 static bool check_with(struct quantize *self, struct error *err)
 {
     struct error bounds;
-    if (!parity_init(&self->parity, &self->written.engine->desc, err))
+    const struct engine *engine = self->written.engine;
+    if (!parity_init(&self->parity, &engine->desc, native_tokenizer(engine), err))
         return false;
     bool ok = compare(self, err);
     if (ok) {
@@ -394,9 +394,12 @@ static int quantize_main(int argc, char **argv)
             "stores\n"
             "that as DIR/parity.json, and writes nothing where the bounds are not kept: int8, scores 0.16, "
             "other\n"
-            "labels in 5 of 872 texts; bf16, scores 0.02, no other label; embeddings, a cosine of 0.98 "
-            "(int8) or "
-            "0.999 (bf16).",
+            "labels in 5 of 872 texts, tokens or masks; bf16, scores 0.02, no other label; embeddings, a "
+            "cosine "
+            "of 0.98\n"
+            "(int8) or 0.999 (bf16). Of a fill-mask model each text needs a mask; of one for zero-shot "
+            "classification give\n"
+            "pairs of texts and hypotheses (--input jsonl).",
         .examples = "  linnet quantize --output ./my-model-int8 ./my-model\n"
                     "  linnet quantize --to int8 --texts sentences.txt --output ./my-model-int8 ./my-model",
         .rows = rows,

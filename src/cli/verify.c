@@ -10,7 +10,6 @@
 #include "cli/lines.h"
 #include "cli/parity_report.h"
 #include "cli/setup.h"
-#include "engine/embedding.h"
 #include "engine/parity.h"
 
 enum {
@@ -23,7 +22,8 @@ enum {
 struct golden {
     struct input input;
     struct item item;
-    const float *wanted;
+    const float *wanted; /* [wanted_rows][columns]; NULL: its token ids are others */
+    size_t wanted_rows;
     int wanted_label, gold;
     float wanted_score;
     size_t number;
@@ -70,73 +70,126 @@ static bool read_label(const struct verify *self, const char *key, int *out, str
                                   key, yyjson_get_str(value));
 }
 
-/* "logits", or of a model that embeds "embedding". */
-static bool read_wanted(struct verify *self, struct golden *row, struct error *err)
+static const char *row_word(const struct parity *parity)
 {
-    size_t columns = (size_t)self->parity.columns, index, max;
-    const char *key = self->parity.embeds ? "embedding" : "logits";
-    yyjson_val *list = yyjson_obj_get(self->lines.object, key), *value;
+    return parity->unit == PARITY_MASKS ? "mask" : "token";
+}
+
+/* A list of one number a column to out[columns]. */
+static bool read_numbers(const struct verify *self, const char *key, yyjson_val *list, float *out,
+                         struct error *err)
+{
+    const struct parity *parity = &self->parity;
+    size_t columns = (size_t)parity->columns, index, max;
+    yyjson_val *value;
     if (!yyjson_is_arr(list) || yyjson_arr_size(list) != columns)
-        return error_set(err, ERR_BAD_INPUT, "\"%s\" is %s, want a list of %zu numbers%s", key,
+        return error_set(err, ERR_BAD_INPUT, "\"%s\" %s %s, want a list of %zu numbers%s", key,
+                         parity_has_rows(parity) ? "has" : "is",
                          !list                 ? "missing"
                          : yyjson_is_arr(list) ? "a list of another length"
                                                : json_type_words(list),
-                         columns, self->parity.embeds ? "" : ", one a label");
-    float *wanted = arena_alloc(&self->arena, columns * sizeof *wanted);
-    if (!wanted)
-        return error_set(err, ERR_NO_MEMORY, "no memory for %zu numbers", columns);
+                         columns,
+                         parity->unit == PARITY_EMBEDDINGS ? ""
+                         : parity->unit == PARITY_TOKENS   ? ", one a label, for each token"
+                         : parity->unit == PARITY_MASKS    ? ", one a token of the vocabulary, for each mask"
+                                                           : ", one a label");
     yyjson_arr_foreach (list, index, max, value) {
         if (!yyjson_is_num(value))
             return error_set(err, ERR_BAD_INPUT, "\"%s\" has %s, want numbers", key, json_type_words(value));
-        wanted[index] = (float)yyjson_get_num(value);
+        out[index] = (float)yyjson_get_num(value);
+        if (!isfinite(out[index]))
+            return error_set(err, ERR_BAD_INPUT, "\"%s\" has %g, want numbers that a float can hold", key,
+                             yyjson_get_num(value));
     }
+    return true;
+}
+
+/* "logits", or of a model that embeds "embedding". */
+static bool read_wanted(struct verify *self, struct golden *row, struct error *err)
+{
+    const char *key = self->parity.unit == PARITY_EMBEDDINGS ? "embedding" : "logits";
+    yyjson_val *list = yyjson_obj_get(self->lines.object, key), *numbers;
+    size_t columns = (size_t)self->parity.columns, index, max;
+    const bool rows = parity_has_rows(&self->parity);
+    if (rows && !yyjson_is_arr(list))
+        return error_set(err, ERR_BAD_INPUT, "\"%s\" is %s, want a list of lists, one for each %s", key,
+                         list ? json_type_words(list) : "missing", row_word(&self->parity));
+    row->wanted_rows = rows ? yyjson_arr_size(list) : 1;
+    float *wanted = arena_alloc(&self->arena, row->wanted_rows * columns * sizeof *wanted);
+    if (!wanted)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu numbers", row->wanted_rows * columns);
     row->wanted = wanted;
+    if (!rows)
+        return read_numbers(self, key, list, wanted, err);
+    yyjson_arr_foreach (list, index, max, numbers)
+        if (!read_numbers(self, key, numbers, wanted + index * columns, err))
+            return false;
     return true;
 }
 
 /* Compares the ids that the row has, if it has any, with those of its item. */
-static bool compare_ids(struct verify *self, const struct golden *row, struct error *err)
+static bool compare_ids(struct verify *self, const struct golden *row, bool *equal, struct error *err)
 {
     yyjson_val *list = yyjson_obj_get(self->lines.object, "ids"), *value;
     size_t index, max;
+    *equal = true;
     if (!list)
         return true;
     if (!yyjson_is_arr(list))
         return error_set(err, ERR_BAD_INPUT, "\"ids\" is %s, want a list of token ids",
                          json_type_words(list));
-    bool equal = yyjson_arr_size(list) == row->item.length;
+    *equal = yyjson_arr_size(list) == row->item.length;
     yyjson_arr_foreach (list, index, max, value) {
         if (!yyjson_is_int(value))
             return error_set(err, ERR_BAD_INPUT, "\"ids\" has %s, want whole numbers",
                              json_type_words(value));
-        equal = equal && yyjson_get_sint(value) == row->item.ids[index];
+        *equal = *equal && yyjson_get_sint(value) == row->item.ids[index];
     }
-    parity_add_ids(&self->parity, equal, row->number, row->input.text, row->input.text_length);
+    parity_add_ids(&self->parity, *equal, row->number, row->input.text, row->input.text_length);
+    return true;
+}
+
+/* "label", "score" and "gold", which texts have. */
+static bool read_answer(const struct verify *self, struct golden *row, struct error *err)
+{
+    yyjson_val *score = yyjson_obj_get(self->lines.object, "score");
+    row->wanted_label = row->gold = -1;
+    row->wanted_score = NAN;
+    if (self->parity.unit != PARITY_TEXTS)
+        return true;
+    if (score && !yyjson_is_num(score))
+        return error_set(err, ERR_BAD_INPUT, "\"score\" is %s, want a number", json_type_words(score));
+    if (!read_label(self, "label", &row->wanted_label, err) || !read_label(self, "gold", &row->gold, err))
+        return false;
+    if (score && row->wanted_label >= 0)
+        row->wanted_score = (float)yyjson_get_num(score);
     return true;
 }
 
 static bool read_row(struct verify *self, struct golden *row, struct error *err)
 {
-    const struct prepare_options options = {.truncate = true,
-                                            .prompt = embedding_default(&self->engine->desc)};
-    yyjson_val *score = yyjson_obj_get(self->lines.object, "score");
+    bool ids_equal;
     row->number = self->lines.number;
-    if (score && !yyjson_is_num(score))
-        return error_set(err, ERR_BAD_INPUT, "\"score\" is %s, want a number", json_type_words(score));
-    if (!read_wanted(self, row, err) || !read_label(self, "label", &row->wanted_label, err) ||
-        !read_label(self, "gold", &row->gold, err))
+    if (!read_wanted(self, row, err) || !read_answer(self, row, err) ||
+        !parity_prepare(self->engine, &row->input, &self->arena, &row->item, err) ||
+        !compare_ids(self, row, &ids_equal, err))
         return false;
-    row->wanted_score = score && row->wanted_label >= 0 ? (float)yyjson_get_num(score) : NAN;
-    return engine_prepare(self->engine, &row->input, &options, &self->arena, &row->item, err) &&
-           compare_ids(self, row, err);
+    if (!parity_has_rows(&self->parity) || row->wanted_rows == row->item.row_count)
+        return true;
+    row->wanted = NULL;
+    return !ids_equal ||
+           error_set(err, ERR_BAD_INPUT,
+                     "\"logits\" is a list of %zu, the text has %zu %ss: want a list of numbers for each",
+                     row->wanted_rows, row->item.row_count, row_word(&self->parity));
 }
 
 /* Reads up to a chunk. False where a row is wrong or reading failed; an empty chunk is the end. */
 static bool read_chunk(struct verify *self, struct error *err)
 {
+    const size_t most = parity_together(&self->engine->desc, CHUNK_ROWS);
     self->count = self->tokens = 0;
     arena_reset(&self->arena);
-    while (self->count < CHUNK_ROWS && self->tokens < CHUNK_TOKENS) {
+    while (self->count < most && self->tokens < CHUNK_TOKENS) {
         struct golden *row = &self->rows[self->count];
         enum line_result result = lines_next(&self->lines, &self->arena, &row->input, err);
         if (result == LINE_END)
@@ -165,6 +218,7 @@ static bool compare(struct verify *self, struct error *err)
                 .number = row->number,
                 .text = row->input.text,
                 .text_length = row->input.text_length,
+                .item = &row->item,
                 .logits = row->item.error == ERR_NONE ? row->item.rows : NULL,
                 .wanted = row->wanted,
                 .wanted_label = row->wanted_label,
@@ -209,7 +263,7 @@ static bool verify_with(struct verify *self, struct error *err)
     bool ok = false;
     arena_init(&self->arena, CHUNK_BYTES, SIZE_MAX);
     buf_init(&self->out);
-    if (parity_init(&self->parity, &self->engine->desc, err)) {
+    if (parity_init(&self->parity, &self->engine->desc, native_tokenizer(self->engine), err)) {
         ok = compare(self, err) && conclude(self, err);
         parity_free(&self->parity);
     }
@@ -262,10 +316,11 @@ static int verify_main(int argc, char **argv)
             "logits\n"
             "max(2e-5, 1e-5 of the logit), scores 1e-5, no other label, no other token id; bf16, scores "
             "0.02, no other\n"
-            "label; int8, scores 0.16, other labels in 5 of 872 texts. Embeddings: fp32, elements 1e-5, "
-            "cosine "
-            "0.999999;\n"
-            "bf16, cosine 0.999; int8, cosine 0.98.",
+            "label; int8, scores 0.16, other labels in 5 of 872 texts. Of token classification and fill-mask "
+            "the same, of\n"
+            "those tokens and masks that are clear (docs/format.md). Embeddings: fp32, elements 1e-5, cosine "
+            "0.999999; bf16,\n"
+            "cosine 0.999; int8, cosine 0.98.",
         .examples = "  linnet verify --golden tests/golden/sst2-minilm.jsonl\n"
                     "  linnet verify --precision fp32 --isa avx2 --golden golden.jsonl ./my-model",
         .rows = rows,

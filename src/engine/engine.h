@@ -65,7 +65,7 @@ struct model_desc {
     int max_tokens;                             /* of one text, special tokens included */
     int special_tokens, special_tokens_of_pair; /* with RESULT_ROWS: how many of these a text gets, a pair */
     const char *precision;                      /* of the arithmetic: "fp32" */
-    const char *stored;                         /* "F32", "F16", "BF16" */
+    const char *stored;                         /* "F32", "F16", "BF16"; "I8": with scales */
     const char *isa;                            /* the kernel path: "avx2", ... */
     uint64_t parameters;
     size_t packed_bytes, mapped_bytes;
@@ -87,7 +87,7 @@ struct input {
 enum input_form { INPUT_IN_LIST, INPUT_SINGLE, INPUT_ONLY_IN_LIST, INPUT_WHOLE };
 
 /* Which rows an item asks for: one of its pooled state (logits, or an embedding with all Dense layers), one a
- * token (logits, or the encoder's last state), or one a mask token (predictions). */
+ * token (logits, or the encoder's last state), or one a mask token (predictions, or logits). */
 enum row_kind { ROWS_POOLED, ROWS_TOKENS, ROWS_MASKS };
 
 /* Of ROWS_MASKS: which of the vocabulary are wanted, of each mask the best `top_k`. */
@@ -108,7 +108,7 @@ enum normalise { NORMALISE_AS_MODEL, NORMALISE_ALWAYS, NORMALISE_NEVER };
 
 struct prepare_options {
     enum row_kind rows;
-    const struct fill_options *fill; /* with ROWS_MASKS; lives as long as the item */
+    const struct fill_options *fill; /* with ROWS_MASKS; lives as long as the item; NULL: rows of logits */
     bool places;                     /* fill the item's places */
     bool truncate;
     enum truncation strategy;
@@ -143,10 +143,11 @@ struct item {
     float *rows;      /* [row_count][columns] logits, states or an embedding, filled by lane_run() */
     const struct token_place *places; /* [length], or NULL where they were not asked for */
 
-    /* With ROWS_MASKS in place of rows. */
-    const struct fill_options *fill;
-    const int *masks;               /* [row_count] indices into ids */
-    struct prediction *predictions; /* [row_count][fill->top_k], falling by score; filled by lane_run() */
+    /* With ROWS_MASKS, and with `fill` in place of rows. */
+    const struct fill_options *fill; /* or NULL */
+    const int *masks;                /* [row_count] indices into ids */
+    struct prediction
+        *predictions; /* or NULL; [row_count][fill->top_k], falling by score; filled by lane_run() */
 
     enum error_kind error; /* ERR_NONE, or why there is no result */
 

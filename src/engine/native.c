@@ -68,8 +68,9 @@ static bool make_rows(const struct model_desc *desc, const struct prepare_option
     return out->rows || error_set(err, ERR_NO_MEMORY, NO_RESULT);
 }
 
-static bool make_predictions(const struct native *native, const struct fill_options *fill,
-                             struct arena *arena, struct item *out, struct error *err)
+/* Predictions of each mask, or without `fill` its logits. */
+static bool make_masks(const struct native *native, const struct fill_options *fill, struct arena *arena,
+                       struct item *out, struct error *err)
 {
     const int32_t mask = tokenizer_special_id(native->tokenizer, SPECIAL_ID_MASK);
     int *masks = arena_alloc(arena, out->length * sizeof *masks);
@@ -82,8 +83,12 @@ static bool make_predictions(const struct native *native, const struct fill_opti
                          tokenizer_token(native->tokenizer, mask));
     out->fill = fill;
     out->masks = masks;
-    out->predictions = arena_alloc(arena, out->row_count * fill->top_k * sizeof *out->predictions);
-    return (masks && out->predictions) || error_set(err, ERR_NO_MEMORY, NO_RESULT);
+    out->columns = (size_t)native->engine.desc.columns;
+    if (fill)
+        out->predictions = arena_alloc(arena, out->row_count * fill->top_k * sizeof *out->predictions);
+    else
+        out->rows = arena_alloc(arena, out->row_count * out->columns * sizeof *out->rows);
+    return (masks && (out->predictions || out->rows)) || error_set(err, ERR_NO_MEMORY, NO_RESULT);
 }
 
 /* Tokens that came as such. */
@@ -167,7 +172,7 @@ static bool prepare(const struct engine *engine, const struct input *input,
         .length = encoding.length,
         .full_length = encoding.full_length,
     };
-    return options->rows == ROWS_MASKS ? make_predictions(native, options->fill, arena, out, err)
+    return options->rows == ROWS_MASKS ? make_masks(native, options->fill, arena, out, err)
                                        : make_rows(&engine->desc, options, arena, out, err);
 }
 
@@ -257,7 +262,7 @@ static bool all_finite(const float *row, size_t n)
 static void take_rows(struct item *item, const float *rows, size_t columns)
 {
     item->error = all_finite(rows, item->row_count * columns) ? ERR_NONE : ERR_NON_FINITE;
-    if (item->row_kind == ROWS_MASKS) {
+    if (item->fill) {
         if (item->error == ERR_NONE)
             fill_mask_predict(item, rows, columns);
         return;

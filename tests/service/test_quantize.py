@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from service import LINNET, MODELS, linnet
+from service import LINNET, MODELS, ROOT, linnet
 
 MODEL = MODELS / "distilbert-vocab"  # stored as F32
 MATRIX = "distilbert.transformer.layer.0.attention.q_lin.weight"
@@ -68,6 +68,13 @@ def test_a_directory_gives_the_bits_that_precision_gives_where_embeddings_stay_a
     assert logits(tmp_path / "out", file, *isa) == logits(MODELS / "bert-bf16", file, "--precision", to, *isa)
 
 
+def test_what_is_stored_is_said_of_an_int8_directory(tmp_path):
+    assert quantize(tmp_path / "out").returncode == 0
+    assert "stored as I8 with scales" in linnet("info", tmp_path / "out").stdout.decode()
+    assert json.loads(linnet("info", "--json", tmp_path / "out").stdout)["stored"] == "I8"
+    assert "stored as F32" in linnet("info", MODEL).stdout.decode()
+
+
 def test_int8_tensors_are_integers_with_a_scale_for_each_row(tmp_path):
     assert quantize(tmp_path / "out").returncode == 0
     tensors, data = header(tmp_path / "out")
@@ -110,27 +117,127 @@ def test_parity_is_printed_and_stored(tmp_path):
     assert 1 <= stored["worst"]["logit"]["line"] <= len(TEXTS) and 1 <= stored["worst"]["score"]["line"] <= len(TEXTS)
 
 
-def test_nothing_is_written_past_the_bounds_but_by_force(tmp_path):
+# --- Other tasks
+
+TASKS = ROOT / "tests/golden/tasks"
+TASK_TEXTS = {name: [{key: row[key] for key in ("text", "text_pair") if key in row}
+                     for row in map(json.loads, (TASKS / name / "logits.jsonl").read_text().splitlines())]
+              for name in ("bert-ner", "deberta-v2-ner", "bert-mlm", "roberta-nli")}
+AS_ZERO_SHOT = {"roberta-nli": ["--task", "zero-shot-classification"]}
+
+
+def rows_file(tmp_path, rows):
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def answers(model, file, *options):
+    done = linnet("run", "--input", "jsonl", *options, model, file)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("name, unit", [("bert-ner", "tokens"), ("deberta-v2-ner", "tokens"), ("bert-mlm", "masks"),
+                                        ("roberta-nli", None)])
+def test_the_parity_of_every_task_is_printed_and_stored(name, unit, tmp_path):
+    file = rows_file(tmp_path, TASK_TEXTS[name])
+    done = quantize(tmp_path / "out", "--texts", file, "--input", "jsonl", *AS_ZERO_SHOT.get(name, []), model=TASKS / name)
+    assert done.returncode == 0, done.stderr
+    stored, printed = json.loads((tmp_path / "out/parity.json").read_text()), done.stdout.decode()
+    assert stored["within_bounds"] is True and stored["texts"] == len(TASK_TEXTS[name]) and stored["precision"] == "int8"
+    assert 0 < stored["max_score_difference"] <= 0.16 and 0 < stored["max_logit_difference"]
+    for words in ("logits       differ by at most", "scores       differ by at most"):
+        assert words in printed
+    if unit:
+        assert stored[unit] > len(TASK_TEXTS[name]) and stored["clear_flips"] == 0
+        assert f"of {stored[unit]} {unit} have another" in printed
+    else:
+        assert "tokens" not in stored and "masks" not in stored and stored["flips"] == 0
+
+
+def test_the_figures_of_tokens_are_those_of_the_answers(tmp_path):
+    """Each token's best score and label, as `linnet run` has them of both models."""
+    file = rows_file(tmp_path, TASK_TEXTS["bert-ner"])
+    assert quantize(tmp_path / "out", "--texts", file, "--input", "jsonl", model=TASKS / "bert-ner").returncode == 0
+    stored = json.loads((tmp_path / "out/parity.json").read_text())
+    texts = zip(answers(tmp_path / "out", file, "--ignore-labels", "-"), answers(TASKS / "bert-ner", file, "--ignore-labels", "-"))
+    pairs = [(line, got, want) for line, both in enumerate(texts, 1) for got, want in zip(*both, strict=True)]
+    flipped = [{"line": line, "token": got["index"], "token_text": got["word"], "got": got["entity"], "golden": want["entity"]}
+               for line, got, want in pairs if got["entity"] != want["entity"]]
+    assert stored["tokens"] == len(pairs) and stored["flips"] == len(flipped) > 0
+    assert [{**flip, "text": None} for flip in stored["flipped"]] == [{**flip, "text": None} for flip in flipped]
+    changed = max(abs(got["score"] - want["score"]) for _, got, want in pairs if got["entity"] == want["entity"])
+    assert stored["max_score_difference"] >= changed - 1e-6
+    worst = stored["worst"]["score"]
+    assert any((line, got["index"], got["word"]) == (worst["line"], worst["token"], worst["token_text"]) for line, got, _ in pairs)
+
+
+def test_the_figures_of_masks_are_those_of_the_whole_vocabulary(tmp_path):
+    rows = TASK_TEXTS["bert-mlm"]
+    file = rows_file(tmp_path, rows)
+    assert quantize(tmp_path / "out", "--texts", file, "--input", "jsonl", model=TASKS / "bert-mlm").returncode == 0
+    stored = json.loads((tmp_path / "out/parity.json").read_text())
+    vocabulary = json.loads((TASKS / "bert-mlm/config.json").read_text())["vocab_size"]
+
+    def masks(model):
+        """(line, mask, {token: score})"""
+        for line, answer in enumerate(answers(model, file, "--top-k", vocabulary), 1):
+            for mask, fillings in enumerate(answer if isinstance(answer[0], list) else [answer], 1):
+                yield line, mask, {filling["token"]: filling["score"] for filling in fillings}
+
+    deltas = [(max(abs(got[token] - want[token]) for token in want), line, mask)
+              for (line, mask, got), (*_, want) in zip(masks(tmp_path / "out"), masks(TASKS / "bert-mlm"), strict=True)]
+    assert stored["masks"] == len(deltas) > len(rows)
+    worst, line, mask = max(deltas)
+    assert stored["max_score_difference"] == pytest.approx(worst, rel=1e-3)
+    assert (stored["worst"]["score"]["line"], stored["worst"]["score"]["mask"]) == (line, mask)
+
+
+@pytest.mark.parametrize("name, row, words", [
+    ("bert-mlm", {"text": "no mask"}, "line 1: the text has no mask token, want [MASK]"),
+    ("bert-mlm", {"text": "a [MASK]", "text_pair": "b"}, "line 1: a pair of texts is not for fill-mask"),
+    ("bert-ner", {"text": "a", "text_pair": "b"}, "line 1: a pair of texts is not for token-classification"),
+])
+def test_a_text_that_a_task_cannot_take_is_named_and_nothing_is_left(name, row, words, tmp_path):
+    file = rows_file(tmp_path, [row])
+    done = quantize(tmp_path / "out", "--texts", file, "--input", "jsonl", model=TASKS / name)
+    assert done.returncode == 1 and words in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def with_huge_weights(directory, source, matrix):
     """A model whose int8 answers are far off: one huge weight in each row takes all the steps for itself."""
-    model = tmp_path / "model"
-    model.mkdir()
-    for name in ("config.json", "vocab.txt", "tokenizer_config.json"):
-        (model / name).write_bytes((MODEL / name).read_bytes())
-    data = bytearray((MODEL / "model.safetensors").read_bytes())
+    directory.mkdir()
+    for file in source.iterdir():
+        (directory / file.name).write_bytes(file.read_bytes())
+    data = bytearray((source / "model.safetensors").read_bytes())
     (length,) = struct.unpack("<Q", data[:8])
     tensors = json.loads(bytes(data[8 : 8 + length]))
-    for name, entry in tensors.items():
-        if name.endswith("lin2.weight"):
-            begin = 8 + length + entry["data_offsets"][0]
-            for row in range(entry["shape"][0]):
-                struct.pack_into("<f", data, begin + 4 * row * entry["shape"][1], 500.0)
-    (model / "model.safetensors").write_bytes(data)
-    texts = texts_file(tmp_path)
-    refused = quantize(tmp_path / "out", "--texts", texts, "--input", "jsonl", model=model)
+    chosen = [entry for name, entry in tensors.items() if name.endswith(matrix)]
+    assert chosen
+    for entry in chosen:
+        begin = 8 + length + entry["data_offsets"][0]
+        for row in range(entry["shape"][0]):
+            struct.pack_into("<f", data, begin + 4 * row * entry["shape"][1], 500.0)
+    (directory / "model.safetensors").write_bytes(data)
+    return directory
+
+
+@pytest.mark.parametrize("name, matrix, place", [
+    (None, "lin2.weight", ""), ("bert-ner", "output.dense.weight", ", token "), ("bert-mlm", "output.dense.weight", ", mask "),
+    ("roberta-nli", "output.dense.weight", ""),
+])
+def test_nothing_is_written_past_the_bounds_but_by_force(name, matrix, place, tmp_path):
+    model = with_huge_weights(tmp_path / "model", TASKS / name if name else MODEL, matrix)
+    texts = rows_file(tmp_path, TASK_TEXTS[name]) if name else texts_file(tmp_path)
+    options = ["--texts", texts, "--input", "jsonl", *AS_ZERO_SHOT.get(name, [])]
+    refused = quantize(tmp_path / "out", *options, model=model)
+    told = refused.stderr.decode()
     assert refused.returncode == 1
-    assert "not within the bounds of int8" in refused.stderr.decode() and "--force" in refused.stderr.decode()
+    assert "not within the bounds of int8" in told and f"{place}" in told.split("; text ")[1] and "--force" in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "texts.jsonl"]
-    forced = quantize(tmp_path / "out", "--texts", texts, "--input", "jsonl", "--force", model=model)
+    forced = quantize(tmp_path / "out", *options, "--force", model=model)
     assert forced.returncode == 0, forced.stderr
     assert json.loads((tmp_path / "out/parity.json").read_text())["within_bounds"] is False
 

@@ -155,3 +155,121 @@ def test_what_is_wrong_with_the_command_line_is_one_line(arguments, code, words)
     done = linnet("verify", *arguments)
     lines = done.stderr.decode().splitlines()
     assert done.returncode == code and len(lines) == 1 and words in lines[0], lines
+
+
+# --- Other tasks
+
+TASKS = ROOT / "tests/golden/tasks"
+WITH_LOGITS = sorted(path.parent.name for path in TASKS.glob("*/logits.jsonl"))
+UNITS = {"ner": "tokens", "mlm": "masks"}
+
+
+def task_rows(name):
+    return [json.loads(line) for line in (TASKS / name / "logits.jsonl").read_text().splitlines()]
+
+
+def task_options(name):
+    return ["--task", "zero-shot-classification"] if name.endswith("nli") else []
+
+
+@pytest.mark.parametrize("name", WITH_LOGITS)
+def test_every_golden_model_of_a_task_is_within_the_bounds(name):
+    golden = task_rows(name)
+    done = linnet("verify", "--json", *task_options(name), "--golden", TASKS / name / "logits.jsonl", TASKS / name)
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    got, unit = report(done), UNITS.get(name.rsplit("-", 1)[1])
+    assert got["within_bounds"] is True and got["texts"] == got["ids_compared"] == len(golden) and got["ids_differ"] == 0
+    if unit == "tokens":  # those at both ends are special
+        assert got["tokens"] == sum(len(row["ids"]) - 2 for row in golden)
+    elif unit:
+        assert got["masks"] == sum(len(row["logits"]) for row in golden) > len(golden)
+    else:
+        assert set(got) == KEYS
+
+
+def test_the_tasks_that_have_golden_logits_are_all_but_those_of_text_classification():
+    assert {name.rsplit("-", 1)[1] for name in WITH_LOGITS} == {"ner", "mlm", "nli"}
+
+
+def one_logit(more):
+    def spoil(row):
+        row["logits"][1][0] += more
+
+    return spoil
+
+
+def one_list_less(row):
+    """Where token ids tell nothing of it."""
+    row["logits"].pop()
+    del row["ids"]
+
+
+def no_lists(row):
+    row["logits"] = []
+    del row["ids"]
+
+
+def first_and_last(row):
+    """Of token 0 and the last one, which are special."""
+    for index in (0, -1):
+        row["logits"][index][0] += 100
+
+
+@pytest.mark.parametrize("name, index, spoil, words", [
+    ("bert-ner", 3, one_logit(1e-3), "a logit differs by up to 0.00"),
+    ("bert-ner", 3, one_logit(1e-3), 'text 4, token 1 "the": "The staff'),
+    ("bert-ner", 3, wrong_id, "a text has other token ids; text 4:"),
+    ("bert-ner", 3, missing_id, "a text has other token ids; text 4:"),
+    ("bert-ner", 3, other_text, "a text has other token ids; text 4:"),
+    ("bert-mlm", 2, one_logit(1e-2), "text 3, mask 2: \"I [MASK] the staff"),
+    ("bert-nli", 0, wrong_logit, "a logit differs by up to "),
+])
+def test_one_wrong_value_of_a_token_or_mask_fails_and_is_named(tmp_path, name, index, spoil, words):
+    golden = task_rows(name)
+    spoil(golden[index])
+    done = verify(tmp_path, golden, "--json", *task_options(name), model=TASKS / name)
+    told = done.stderr.decode()
+    assert done.returncode == 1 and report(done)["within_bounds"] is False and words in told, told
+
+
+def test_special_tokens_do_not_count(tmp_path):
+    golden = task_rows("bert-ner")
+    first_and_last(golden[3])
+    assert verify(tmp_path, golden, model=TASKS / "bert-ner").returncode == 0
+
+
+def test_a_token_of_another_label_is_listed_with_both(tmp_path):
+    golden = task_rows("bert-ner")
+    row = golden[2]["logits"][1]  # "good"
+    row[row.index(max(row))] -= 100
+    got = report(verify(tmp_path, golden, "--json", model=TASKS / "bert-ner"))
+    (flip,) = got["flipped"]
+    assert (flip["line"], flip["token"], flip["token_text"], flip["got"]) == (3, 1, "good", "B-A-B")
+    assert flip["golden"] != "B-A-B" and got["clear_flips"] == 1
+
+
+@pytest.mark.parametrize("name, change, words", [
+    ("bert-ner", one_list_less, '"logits" is a list of 2, the text has 3 tokens: want a list of numbers for each'),
+    ("bert-mlm", one_list_less, '"logits" is a list of 1, the text has 2 masks: want a list of numbers for each'),
+    ("bert-mlm", no_lists, '"logits" is a list of 0, the text has 2 masks'),
+    ("bert-ner", lambda row: row.update(logits=[1, 2]), '"logits" has a number, want a list of 7 numbers'),
+    ("bert-ner", lambda row: row.update(logits=row["logits"][0]), '"logits" has a number, want a list of 7 numbers'),
+    ("bert-ner", lambda row: row["logits"][0].append(1), '"logits" has a list of another length, want a list of 7 numbers'),
+    ("bert-mlm", lambda row: row["logits"][1].append(1), "one a token of the vocabulary, for each mask"),
+    ("bert-mlm", lambda row: row.pop("logits"), '"logits" is missing, want a list of lists, one for each mask'),
+    ("bert-ner", lambda row: row["logits"][0].__setitem__(0, 1e300), "want numbers that a float can hold"),
+    ("bert-ner", lambda row: row.update(text_pair="b"), "a pair of texts is not for token-classification"),
+    ("bert-mlm", lambda row: row.update(text="none"), "the text has no mask token, want [MASK]"),
+])
+def test_a_row_of_a_task_that_is_wrong_ends_the_command_with_its_line(tmp_path, name, change, words):
+    golden = task_rows(name)
+    change(golden[2])
+    done = verify(tmp_path, golden, model=TASKS / name)
+    told = done.stderr.decode()
+    assert done.returncode == 1 and done.stdout == b"" and ": line 3: " in told and words in told, told
+
+
+def test_texts_without_a_token_to_compare_prove_nothing_and_fail(tmp_path):
+    golden = [row for row in task_rows("bert-ner") if not row["text"].strip()]
+    done = verify(tmp_path, golden, model=TASKS / "bert-ner")
+    assert golden and done.returncode == 1 and "no text has a token to compare" in done.stderr.decode()
