@@ -58,6 +58,7 @@ bool serves_embeddings(const struct model_desc *model);
 bool serves_labels(const struct model_desc *model);
 bool serves_ranks(const struct model_desc *model);
 bool serves_tasks(const struct model_desc *model); /* labels; natively all but embeddings */
+bool serves_masks(const struct model_desc *model);
 bool serves_tokens(const struct model_desc *model);
 bool serves_tensors(const struct model_desc *model);
 

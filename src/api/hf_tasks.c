@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "api/internal.h"
 #include "api/task_json.h"
 #include "engine/zero_shot.h"
@@ -245,15 +246,16 @@ static bool put_text_entities(const struct call *call, size_t index, struct buf 
 static bool read_top_k(yyjson_val *value, struct call *call, struct error *err)
 {
     const uint64_t most = (uint64_t)call_model(call)->vocab_size;
+    uint64_t number;
     if (yyjson_is_null(value))
         return true;
-    if (!yyjson_is_uint(value) || yyjson_get_uint(value) == 0 || yyjson_get_uint(value) > most) {
+    if (!field_whole(value, &number) || number == 0 || number > most) {
         char want[80];
         snprintf(want, sizeof want, "a whole number from 1 to %llu, the vocabulary's size",
                  (unsigned long long)most);
         return refuse_parameter("top_k", value, want, err);
     }
-    call->request->fill.top_k = (size_t)yyjson_get_uint(value);
+    call->request->fill.top_k = (size_t)number;
     return true;
 }
 
@@ -288,24 +290,25 @@ static bool read_tokenizer_kwargs(yyjson_val *value, struct call *call, struct e
 {
     size_t index, count;
     yyjson_val *key, *item, *cut = yyjson_obj_get(value, "truncation");
+    uint64_t tokens = 0;
     if (yyjson_is_null(value))
         return true;
     if (!yyjson_is_obj(value))
         return refuse_parameter("tokenizer_kwargs", value, "an object", err);
     yyjson_obj_foreach (value, index, count, key, item) {
-        bool known = yyjson_equals_str(key, "truncation") ? yyjson_is_bool(item)
-                                                          : yyjson_equals_str(key, "max_length") &&
-                                                                yyjson_is_uint(item) && yyjson_get_uint(item);
+        bool known = yyjson_equals_str(key, "truncation")
+                         ? yyjson_is_bool(item)
+                         : yyjson_equals_str(key, "max_length") && field_whole(item, &tokens) && tokens;
         if (!known)
             return error_set(err, ERR_BAD_INPUT,
                              "the parameter \"tokenizer_kwargs\" has \"%.60s\" as %s, want \"truncation\" as "
                              "true or false, or \"max_length\" as a number of tokens",
                              yyjson_get_str(key), json_type_words(item));
     }
-    call->prepare.max_tokens = (size_t)yyjson_get_uint(yyjson_obj_get(value, "max_length"));
+    call->prepare.max_tokens = (size_t)tokens;
     if (cut)
         call->prepare.truncate = yyjson_get_bool(cut);
-    else if (call->prepare.max_tokens)
+    else if (tokens)
         call->prepare.truncate = true;
     return true;
 }

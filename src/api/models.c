@@ -67,6 +67,11 @@ bool serves_tasks(const struct model_desc *model)
     return serves_labels(model) || (model->result == RESULT_ROWS && model->task != TASK_FEATURE_EXTRACTION);
 }
 
+bool serves_masks(const struct model_desc *model)
+{
+    return model->task == TASK_FILL_MASK && model->result == RESULT_ROWS;
+}
+
 bool serves_tensors(const struct model_desc *model)
 {
     return model->result == RESULT_ROWS && (serves_labels(model) || serves_embeddings(model));

@@ -6,6 +6,7 @@
 #include "api/internal.h"
 #include "api/openapi.h"
 #include "api/schemas.h"
+#include "engine/native.h"
 
 /* --- Which model it speaks of */
 
@@ -44,32 +45,52 @@ static void put_prompts(const struct model_desc *desc, struct buf *out)
     }
 }
 
-static const char *pipeline_schema(const struct api *api)
+/* What the pipelines take and return, by what the requests' schema is called. */
+static const struct pipeline {
+    const char *request, *response;
+} any_pipeline = {"AnyPipelineRequest", "Any"}, of_scoring = {"ScoringRequest", "ScoringResponse"},
+  of_tasks[] = {
+      [TASK_TEXT_CLASSIFICATION] = {"ClassificationRequest", "ClassificationResponse"},
+      [TASK_FEATURE_EXTRACTION] = {"EmbeddingRequest", "EmbeddingResponse"},
+      [TASK_TOKEN_CLASSIFICATION] = {"TokenClassificationRequest", "TokenClassificationResponse"},
+      [TASK_FILL_MASK] = {"FillMaskRequest", "FillMaskResponse"},
+      [TASK_ZERO_SHOT_CLASSIFICATION] = {"ZeroShotRequest", "ZeroShotResponse"},
+};
+
+static const struct pipeline *pipeline_of(const struct api *api)
 {
     const struct model_desc *desc = api->sched ? &sched_engine(api->sched)->desc : NULL;
-    if (!desc || desc->result == RESULT_JSON)
-        return "AnyPipelineRequest";
-    if (desc->task == TASK_FEATURE_EXTRACTION)
-        return "EmbeddingRequest";
-    return desc->task == TASK_TEXT_CLASSIFICATION ? "ClassificationRequest" : "AnyPipelineRequest";
+    return !desc || desc->result == RESULT_JSON || desc->task == TASK_OTHER ? &any_pipeline
+                                                                            : &of_tasks[desc->task];
+}
+
+/* Of a route that does what the pipeline of the model's task does. */
+static const struct pipeline *pipeline_meant(const struct described *described, const struct route *route)
+{
+    if (route->operation->serves) {
+        const struct api *meant = described_model(described, route);
+        return meant ? pipeline_of(meant) : &of_tasks[TASK_TEXT_CLASSIFICATION];
+    }
+    const struct pipeline *pipeline = pipeline_of(described->models[0]);
+    const struct sched *first = described->models[0]->sched;
+    if (strcmp(route->path, "/") == 0 && first && serves_ranks(&sched_engine(first)->desc))
+        return &of_scoring;
+    for (int i = 1; strchr(route->path, '{') && i < described->count; i++)
+        if (pipeline != pipeline_of(described->models[i]))
+            return &any_pipeline;
+    return pipeline;
 }
 
 const char *request_schema(const struct described *described, const struct route *route)
 {
-    if (!route->request || strcmp(route->request, "PipelineRequest") != 0)
-        return route->request;
-    if (route->operation->serves) {
-        const struct api *meant = described_model(described, route);
-        return meant ? pipeline_schema(meant) : "ClassificationRequest";
-    }
-    const char *schema = pipeline_schema(described->models[0]);
-    const struct sched *first = described->models[0]->sched;
-    if (strcmp(route->path, "/") == 0 && first && serves_ranks(&sched_engine(first)->desc))
-        return "ScoringRequest";
-    for (int i = 1; strchr(route->path, '{') && i < described->count; i++)
-        if (strcmp(schema, pipeline_schema(described->models[i])) != 0)
-            return "AnyPipelineRequest";
-    return schema;
+    bool varies = route->request && strcmp(route->request, "PipelineRequest") == 0;
+    return varies ? pipeline_meant(described, route)->request : route->request;
+}
+
+static const char *response_schema(const struct described *described, const struct route *route)
+{
+    bool varies = route->response && strcmp(route->response, "PipelineResponse") == 0;
+    return varies ? pipeline_meant(described, route)->response : route->response;
 }
 
 /* The names of the models that can, or of all where none can; without a comma at the end. */
@@ -129,11 +150,48 @@ static int schema_number(const struct described *described, char letter)
         return desc_that(described, serves_embeddings)->vocab_size - 1;
     case 'R':
         return desc_that(described, serves_ranks)->max_tokens;
+    case 'W':
+        return desc_that(described, serves_masks)->vocab_size;
+    case 'F':
+        return desc_that(described, serves_masks)->special_tokens;
     case 'S':
         return desc_that(described, serves_labels)->special_tokens;
     default:
         return desc_that(described, serves_labels)->special_tokens_of_pair;
     }
+}
+
+static const char *mask_token(const struct described *described)
+{
+    const struct api *api = models_first(described->models, described->count, serves_masks);
+    if (!api)
+        return "[MASK]";
+    const struct tokenizer *tokenizer = native_tokenizer(sched_engine(api->sched));
+    return tokenizer_token(tokenizer, tokenizer_special_id(tokenizer, SPECIAL_ID_MASK));
+}
+
+/* A regular expression for texts that the mask token stands in. */
+static void put_mask_pattern(const struct described *described, struct buf *out)
+{
+    struct buf pattern;
+    buf_init(&pattern);
+    for (const char *at = mask_token(described); *at; at++) {
+        if (strchr("\\^$.|?*+()[]{}", *at))
+            buf_putc(&pattern, '\\');
+        buf_putc(&pattern, *at);
+    }
+    if (buf_ok(&pattern))
+        json_put_string(out, pattern.bytes, pattern.length);
+    else
+        out->failed = true;
+    buf_free(&pattern);
+}
+
+static void put_masked_text(const struct described *described, struct buf *out)
+{
+    char text[200];
+    snprintf(text, sizeof text, "The food was %.100s.", mask_token(described));
+    json_put_string(out, text, strlen(text));
 }
 
 void put_schema_text(const struct described *described, const char *text, struct buf *out)
@@ -159,6 +217,10 @@ void put_schema_text(const struct described *described, const char *text, struct
             put_name(described, serves_embeddings, out);
         else if (*text == 'n')
             put_name(described, serves_ranks, out);
+        else if (*text == 'm')
+            put_mask_pattern(described, out);
+        else if (*text == 'k')
+            put_masked_text(described, out);
         else
             buf_printf(out, "%d", schema_number(described, *text));
     }
@@ -244,7 +306,7 @@ static void put_operation(const struct described *described, const struct route 
     if (described->models[0]->root->keys && !route->is_open)
         buf_puts(out, "\"security\":[{\"key\":[]}],");
     buf_puts(out, "\"responses\":{\"200\":{\"description\":\"The answer\",");
-    put_content(out, route->response, route->type);
+    put_content(out, response_schema(described, route), route->type);
     if (route->is_probe) {
         buf_puts(out, "},\"503\":{\"description\":\"Not now\",");
         put_content(out, route->response, NULL);

@@ -29,11 +29,11 @@
     }
 
 const struct route routes[] = {
-    POST("/", hf_dialect, hf_operation, "PipelineRequest", "Any",
+    POST("/", hf_dialect, hf_operation, "PipelineRequest", "PipelineResponse",
          "What transformers' pipeline of the model's task takes and returns"),
-    POST("/age", hf_dialect, age_operation, "PipelineRequest", "Any",
+    POST("/age", hf_dialect, age_operation, "PipelineRequest", "PipelineResponse",
          "The same but for embeddings; of several models a classifier's before others'"),
-    POST("/models/{model}", hf_dialect, hf_hosted_operation, "PipelineRequest", "Any",
+    POST("/models/{model}", hf_dialect, hf_hosted_operation, "PipelineRequest", "PipelineResponse",
          "The same in the form of the hosted inference API: the labels of each text in a list"),
 
     POST("/predict", tei_dialect, tei_predict, "PredictRequest", "PredictResponse",

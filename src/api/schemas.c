@@ -11,10 +11,15 @@
 #define OBJECT_OR_NULL "{'type':['object','null']}"
 #define FLAG "{'type':['boolean','null']}"
 #define COUNT "{'type':['integer','null'],'minimum':1}"
+#define PROBABILITY "{'type':'number','minimum':0,'maximum':1}"
+#define PLACE "{'type':'integer','minimum':0}"
+#define UNSET "{'enum':[null,false]}"
 #define LIST(items) "{'type':'array','items':" items "}"
 #define FULL_LIST(items) "{'type':'array','minItems':1,'items':" items "}"
 #define NULLABLE(schema) "{'anyOf':[" schema ",{'type':'null'}]}"
 #define EITHER(a, b) "{'anyOf':[" a "," b "]}"
+#define ANY_OF(a, b, c) "{'anyOf':[" a "," b "," c "]}"
+#define TEXTS(text) EITHER(text, FULL_LIST(text))
 #define OBJECT(required, properties) \
     "{'type':'object','required':[" required "],'properties':{" properties "},'additionalProperties':false}"
 #define OPEN(required, properties) "{'type':'object','required':[" required "],'properties':{" properties "}}"
@@ -35,6 +40,28 @@
          "'inputs':" EITHER(REF(text), FULL_LIST(REF(text))) "," \
                                                              "'parameters':" NULLABLE(REF(parameters)))
 
+/* Of zero-shot classification: a label among commas, a character that is neither one nor Python's white
+ * space; and a template with one {}, or up to 16 {0}, and other braces in pairs (zero_shot_hypothesis()). */
+#define LABELS                                                                                          \
+    EITHER("{'type':'string','pattern':'[^,\\t-\\r\\u001c- \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028" \
+           "\\u2029\\u202f\\u205f\\u3000]'}",                                                           \
+           FULL_LIST("{'type':'string','minLength':1}"))
+#define PLAIN "([^{}]|[{][{]|[}][}])*"
+#define TEMPLATE \
+    "{'type':['string','null'],'pattern':'^" PLAIN "([{][}]" PLAIN "|([{]0[}]" PLAIN "){1,16})$'}"
+
+/* In any case; but the lower one is what people see. */
+#define STRATEGY                                                                                           \
+    EITHER("{'enum':['none','simple','first','average','max',null]}",                                      \
+           "{'type':'string','pattern':'^([Nn][Oo][Nn][Ee]|[Ss][Ii][Mm][Pp][Ll][Ee]|[Ff][Ii][Rr][Ss][Tt]|" \
+           "[Aa][Vv][Ee][Rr][Aa][Gg][Ee]|[Mm][Aa][Xx])$'}")
+
+/* Of fill-mask: without truncation any max_length is taken, for it is not looked at. */
+#define TOKENIZER_OPTIONS                                                                                   \
+    EITHER(                                                                                                 \
+        OBJECT("'truncation'", "'truncation':{'const':false},'max_length':{'type':'integer','minimum':1}"), \
+        OBJECT("", "'truncation':{'const':true},'max_length':{'type':'integer','minimum':%F}"))
+
 /* clang-format off */
 const struct schema schemas[] = {
     {"Any", "{}", NULL},
@@ -44,8 +71,8 @@ const struct schema schemas[] = {
     {"Label", OPEN("'label','score'", "'label':" STRING ",'score':" NUMBER), NULL},
     {"Labels", LIST(REF("Label")), NULL},
 
-    /* Hugging Face. In routes.c PipelineRequest stands for ClassificationRequest, ScoringRequest,
-     * EmbeddingRequest or AnyPipelineRequest: what the model's task takes. */
+    /* Hugging Face. In routes.c PipelineRequest and PipelineResponse stand for those of the model's task
+     * (openapi.c); AnyPipelineRequest, and Any, for those of models that Python computes. */
     {"PipelineText", EITHER(STRING, OBJECT("'text'", "'text':" STRING ",'text_pair':{'enum':['',null]}")),
      NULL},
     {"PipelinePair", EITHER(STRING, OBJECT("'text'", "'text':" STRING ",'text_pair':" STRING_OR_NULL)), NULL},
@@ -58,7 +85,56 @@ const struct schema schemas[] = {
     {"ScoringRequest", EITHER(REF("ClassificationRequest"), REF("AnyRerankRequest")),
      "{'inputs':'I love you.'}"},
     {"EmbeddingRequest", EITHER(REF("EmbedRequest"), REF("SimilarityRequest")), "{'inputs':'I love you.'}"},
+    {"ClassificationResponse", ANY_OF(REF("Label"), REF("Labels"), LIST(REF("Labels"))), NULL},
+    {"ScoringResponse", EITHER(REF("ClassificationResponse"), REF("AnyRerankResponse")), NULL},
+    {"EmbeddingResponse", EITHER(REF("Vectors"), REF("Scores")), NULL},
     {"AnyPipelineRequest", OPEN("'inputs'", "'inputs':{},'parameters':" OBJECT_OR_NULL), NULL},
+
+    {"TokenClassificationRequest",
+     OPEN("'inputs'",
+          "'inputs':" TEXTS(STRING) ",'parameters':"
+          NULLABLE(OBJECT("", "'aggregation_strategy':" STRATEGY ","
+                              "'ignore_labels':" NULLABLE(LIST(STRING)) ",'stride':" UNSET ","
+                              "'is_split_into_words':" UNSET ",'delimiter':" UNSET ",'offset_mapping':" UNSET))),
+     "{'inputs':'Sarah lives in London.','parameters':{'aggregation_strategy':'simple'}}"},
+    {"TokenEntity",
+     OBJECT("'entity','score','index','word','start','end'",
+            "'entity':" STRING ",'score':" PROBABILITY ",'index':" PLACE ",'word':" STRING ","
+            "'start':" PLACE ",'end':" PLACE),
+     NULL},
+    {"EntityGroup",
+     OBJECT("'entity_group','score','word','start','end'",
+            "'entity_group':" STRING ",'score':" PROBABILITY ",'word':" STRING ",'start':" PLACE ",'end':" PLACE),
+     NULL},
+    {"Entities", EITHER(LIST(REF("TokenEntity")), LIST(REF("EntityGroup"))), NULL},
+    {"TokenClassificationResponse", EITHER(REF("Entities"), LIST(REF("Entities"))), NULL},
+
+    {"MaskedText", "{'type':'string','pattern':%m}", NULL},
+    {"FillMaskRequest",
+     OPEN("'inputs'",
+          "'inputs':" TEXTS(REF("MaskedText")) ",'parameters':"
+          NULLABLE(OBJECT("", "'top_k':{'type':['integer','null'],'minimum':1,'maximum':%W},"
+                              "'targets':" NULLABLE(TEXTS("{'type':'string','minLength':1}")) ","
+                              "'tokenizer_kwargs':" NULLABLE(TOKENIZER_OPTIONS)))),
+     "{'inputs':%k,'parameters':{'top_k':3}}"},
+    {"Filling",
+     OBJECT("'score','token','token_str','sequence'",
+            "'score':" PROBABILITY ",'token':" PLACE ",'token_str':" STRING ",'sequence':" STRING),
+     NULL},
+    {"Fillings", EITHER(LIST(REF("Filling")), FULL_LIST(LIST(REF("Filling")))), NULL},
+    {"FillMaskResponse", EITHER(REF("Fillings"), LIST(REF("Fillings"))), NULL},
+
+    {"ZeroShotRequest",
+     OPEN("'inputs','parameters'",
+          "'inputs':" TEXTS("{'type':'string','minLength':1}") ",'parameters':"
+          OBJECT("'candidate_labels'", "'candidate_labels':" LABELS ",'multi_label':" FLAG ","
+                                       "'hypothesis_template':" TEMPLATE)),
+     "{'inputs':'The train was late.','parameters':{'candidate_labels':['travel','food']}}"},
+    {"RankedLabels",
+     OBJECT("'sequence','labels','scores'",
+            "'sequence':" STRING ",'labels':" FULL_LIST(STRING) ",'scores':" FULL_LIST(PROBABILITY)),
+     NULL},
+    {"ZeroShotResponse", EITHER(REF("RankedLabels"), LIST(REF("RankedLabels"))), NULL},
 
     /* text-embeddings-inference */
     {"Sequence", "{'type':'array','items':{'type':'string'},'minItems':1,'maxItems':2}", NULL},

@@ -69,18 +69,26 @@ static bool make_rows(const struct model_desc *desc, const struct prepare_option
 }
 
 /* Predictions of each mask, or without `fill` its logits. */
-static bool make_masks(const struct native *native, const struct fill_options *fill, struct arena *arena,
-                       struct item *out, struct error *err)
+static bool make_masks(const struct native *native, const struct input *input,
+                       const struct fill_options *fill, struct arena *arena, struct item *out,
+                       struct error *err)
 {
     const int32_t mask = tokenizer_special_id(native->tokenizer, SPECIAL_ID_MASK);
+    const char *word = tokenizer_token(native->tokenizer, mask);
     int *masks = arena_alloc(arena, out->length * sizeof *masks);
     for (size_t i = 0; masks && i < out->length; i++)
         if (out->ids[i] == mask)
             masks[out->row_count++] = (int)i;
+    if (masks && out->row_count == 0 && out->length < out->full_length && input->text &&
+        memmem(input->text, input->text_length, word, strlen(word)))
+        return error_set(
+            err, ERR_TOO_LONG,
+            "cut from %zu tokens to %zu the text has no mask token left: shorten it before its %s, "
+            "or cut it less",
+            out->full_length, out->length, word);
     if (masks && out->row_count == 0)
         return error_set(err, ERR_BAD_INPUT,
-                         "the text has no mask token, want %s where a word is to be found",
-                         tokenizer_token(native->tokenizer, mask));
+                         "the text has no mask token, want %s where a word is to be found", word);
     out->fill = fill;
     out->masks = masks;
     out->columns = (size_t)native->engine.desc.columns;
@@ -172,7 +180,7 @@ static bool prepare(const struct engine *engine, const struct input *input,
         .length = encoding.length,
         .full_length = encoding.full_length,
     };
-    return options->rows == ROWS_MASKS ? make_masks(native, options->fill, arena, out, err)
+    return options->rows == ROWS_MASKS ? make_masks(native, input, options->fill, arena, out, err)
                                        : make_rows(&engine->desc, options, arena, out, err);
 }
 

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "service"))
 from service import MODELS, ROOT, Service  # noqa: E402
 
 EMBEDDER = ROOT / "tests/golden/embeddings/prompted"
+TASKS = ROOT / "tests/golden/tasks"
 
 
 def started(tmp_path_factory, name, *arguments):
@@ -45,5 +46,29 @@ def several(tmp_path_factory):
 def reranker(tmp_path_factory):
     """A tiny random cross-encoder, called bert-one-label."""
     service = started(tmp_path_factory, "reranker", MODELS / "bert-one-label")
+    yield service
+    assert service.end() == 0
+
+
+@pytest.fixture(scope="session")
+def tagger(tmp_path_factory):
+    """A tiny random token classifier, called bert-ner."""
+    service = started(tmp_path_factory, "tagger", TASKS / "bert-ner")
+    yield service
+    assert service.end() == 0
+
+
+@pytest.fixture(scope="session")
+def filler(tmp_path_factory):
+    """A tiny random masked language model, called bert-mlm."""
+    service = started(tmp_path_factory, "filler", TASKS / "bert-mlm")
+    yield service
+    assert service.end() == 0
+
+
+@pytest.fixture(scope="session")
+def sorter(tmp_path_factory):
+    """A tiny random model of natural language inference for zero-shot classification, called bert-nli."""
+    service = started(tmp_path_factory, "sorter", TASKS / "bert-nli", "--task", "zero-shot-classification")
     yield service
     assert service.end() == 0

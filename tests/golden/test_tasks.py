@@ -262,5 +262,21 @@ def test_a_task_is_answered_at_age_too(connections, model):
     assert (status, answer) == post(connections[model], "/", AT_AGE[model]) and status == 200
     connections[model].request("GET", "/openapi.json")
     served = json.loads(connections[model].getresponse().read())["paths"]["/age"]["post"]
-    schema = served["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-    assert served["x-served"] and schema.endswith("/AnyPipelineRequest")
+    taken = served["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    answered = served["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    name = {"bert-ner": "TokenClassification", "bert-mlm": "FillMask", "bert-nli": "ZeroShot"}[model]
+    assert served["x-served"] and taken.endswith(f"/{name}Request") and answered.endswith(f"/{name}Response")
+
+
+def test_a_mask_that_was_cut_away_is_a_text_too_long(connections):
+    cut = {"tokenizer_kwargs": {"max_length": 5}}
+    status, answer = post(connections["bert-mlm"], "/", {"inputs": "good good good good [MASK]", "parameters": cut})
+    assert status == 413 and "cut from 7 tokens to 5 the text has no mask token left" in answer["error"]
+    status, answer = post(connections["bert-mlm"], "/", {"inputs": "good good good good good", "parameters": cut})
+    assert status == 422 and "the text has no mask token, want [MASK]" in answer["error"]
+
+
+def test_whole_numbers_may_be_written_as_floats(connections):
+    body = {"inputs": "[MASK]", "parameters": {"top_k": 2.0, "tokenizer_kwargs": {"max_length": 9.0}}}
+    status, answer = post(connections["bert-mlm"], "/", body)
+    assert status == 200 and len(answer) == 2
