@@ -174,6 +174,11 @@ size_t kern_packed_size(const struct kernels *kernels, enum precision precision,
 struct packed kern_packed_place(const struct kernels *kernels, enum precision precision, int n, int k,
                                 void *memory);
 
+/* Panels panel_begin..panel_end of `w` as a matrix of their own: the rows of w from panel_begin * w->panel
+ * on. The memory is w's. */
+struct packed kern_packed_panels(const struct kernels *kernels, const struct packed *w, int panel_begin,
+                                 int panel_end);
+
 /* Packs panels panel_begin..panel_end. At int8, floats are quantised by kern_quantise(); stored q and scales
  * are taken as they are. */
 void kern_pack(const struct kernels *kernels, const struct packed *w, const struct stored_weights *from,

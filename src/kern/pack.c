@@ -66,6 +66,23 @@ struct packed kern_packed_place(const struct kernels *kernels, enum precision pr
     return w;
 }
 
+struct packed kern_packed_panels(const struct kernels *kernels, const struct packed *w, int panel_begin,
+                                 int panel_end)
+{
+    const size_t panel_size =
+        words_of(kernels, w->precision, w->k) * (size_t)w->panel * (size_t)word_bytes(kernels, w->precision);
+    const int first = panel_begin * w->panel, end = panel_end * w->panel;
+    struct packed part = *w;
+    part.n = (end < w->n ? end : w->n) - first;
+    part.panel_count = panel_end - panel_begin;
+    part.data += (size_t)panel_begin * panel_size;
+    if (part.scales) {
+        part.scales += first;
+        part.sums += first;
+    }
+    return part;
+}
+
 uint16_t kern_bf16(float x)
 {
     uint32_t bits;

@@ -279,6 +279,33 @@ static void panels_computed_apart_have_the_same_bits(const struct path *path, en
     check_end();
 }
 
+/* A view of three panels, or of as many as are left, with bias, residual and y of its columns. */
+static void panels_as_a_matrix_of_their_own_have_the_same_bits(const struct path *path,
+                                                               enum precision precision)
+{
+    begin(path, precision, "panels_as_a_matrix_of_their_own_have_the_same_bits");
+    for (int a = 0; a < shapes_for(path, OUTPUTS, 10); a++) {
+        struct product p;
+        new_product(&p, path, precision, 13, outputs[a], 64, ACT_SILU);
+        const float *all = multiply(&p, p.m, SLOT_OTHER);
+        float *y = guard_floats(SLOT_Y, y_size(&p, p.m));
+        for (int panel = 0; panel < p.packed.panel_count; panel += 3) {
+            int end = panel + 3 < p.packed.panel_count ? panel + 3 : p.packed.panel_count;
+            int first = panel * p.packed.panel;
+            const struct packed view = kern_packed_panels(path->kernels, &p.packed, panel, end);
+            struct gemm g = gemm_of(&p, y + first, p.m);
+            g.bias += first;
+            g.residual += first;
+            path->kernels->gemm[precision](&g, &view, 0, view.panel_count);
+            if (view.n != (end == p.packed.panel_count ? p.n : end * p.packed.panel) - first)
+                check_fail("n %d: panels %d to %d have %d columns", p.n, panel, end, view.n);
+        }
+        if (!same_bits(y, all, y_size(&p, p.m)))
+            check_fail("n %d: panels in threes differ from all at once", p.n);
+    }
+    check_end();
+}
+
 static void bias_and_residual_may_be_absent_and_y_may_be_the_residual(const struct path *path,
                                                                       enum precision precision)
 {
@@ -389,6 +416,7 @@ void check_gemm(const struct path *path)
         results_are_within_the_rounding_bound_of_exact_sums(path, precision);
         a_row_has_the_same_bits_with_any_number_of_rows(path, precision);
         panels_computed_apart_have_the_same_bits(path, precision);
+        panels_as_a_matrix_of_their_own_have_the_same_bits(path, precision);
         bias_and_residual_may_be_absent_and_y_may_be_the_residual(path, precision);
         a_gate_multiplies_the_activation_and_may_be_y(path, precision);
         nan_and_infinity_reach_their_row_and_no_other(path, precision);
