@@ -98,3 +98,14 @@ bool put_candidates(struct buf *out, const struct engine *engine, const struct i
     buf_puts(out, "]}");
     return true;
 }
+
+void put_sparse(struct buf *out, const struct sparse_value values[], size_t count)
+{
+    buf_putc(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, "%s{\"index\":%d,\"value\":", i ? "," : "", (int)values[i].index);
+        json_put_float(out, values[i].value);
+        buf_putc(out, '}');
+    }
+    buf_putc(out, ']');
+}

@@ -1,5 +1,5 @@
-/* The answers of tasks as transformers' pipelines write them, in JSON: for the HTTP API and for `linnet run`.
- */
+/* The answers of tasks as transformers' pipelines write them, and sparse embeddings as
+ * text-embeddings-inference does, in JSON: for the HTTP API and for `linnet run`. */
 #ifndef LINNET_API_TASK_JSON_H
 #define LINNET_API_TASK_JSON_H
 
@@ -28,5 +28,8 @@ struct candidates {
 bool put_candidates(struct buf *out, const struct engine *engine, const struct input *input,
                     const struct item items[], const struct candidates *candidates, struct arena *arena,
                     struct error *err);
+
+/* [{"index": ..., "value": ...}, ...] */
+void put_sparse(struct buf *out, const struct sparse_value values[], size_t count);
 
 #endif

@@ -70,7 +70,10 @@ static bool make_item(struct bench *bench, struct item *item, int tokens, uint64
         .columns = (size_t)desc->columns,
         .rows = arena_alloc(&bench->arena, (size_t)desc->columns * sizeof *item->rows),
     };
-    if (!item->ids || !item->type_ids || !item->rows)
+    if (desc->task == TASK_SPARSE_EMBEDDING)
+        item->sparse = arena_alloc(&bench->arena, (size_t)desc->columns * sizeof *item->sparse);
+    if (!item->ids || !item->type_ids || !item->rows ||
+        (desc->task == TASK_SPARSE_EMBEDDING && !item->sparse))
         return false;
     for (size_t i = 0; i < count; i++) {
         *random = *random * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */

@@ -49,8 +49,13 @@ static void put_task(struct buf *out, const struct model_desc *desc)
         return;
     }
     buf_printf(out, "task          %s: %d dimensions%s\n", desc->task_name, desc->columns,
-               sentence->normalises ? ", of length 1" : "");
+               sentence->is_sparse    ? ", one a token of the vocabulary, most of them 0"
+               : sentence->normalises ? ", of length 1"
+                                      : "");
     buf_printf(out, "pooling       %s (%s)", sentence->pooling_name, pooling_origin(sentence));
+    if (sentence->is_sparse)
+        buf_printf(out, ": the %s of %s over a text's tokens", sentence->splade.sums ? "sum" : "largest",
+                   sentence->splade.twice ? "log(1 + log(1 + relu(logit)))" : "log(1 + relu(logit))");
     if (sentence->dense_count)
         buf_printf(out, ", Dense layers: %d", sentence->dense_count);
     buf_putc(out, '\n');
@@ -92,6 +97,10 @@ static void put_json_embedding(struct buf *out, const struct model_desc *desc)
                sentence->normalises ? "true" : "false", sentence->dense_count);
     json_put_field(out, "pooling", sentence->pooling_name);
     json_put_field(out, "pooling_origin", origins[sentence->origin]);
+    if (sentence->is_sparse) {
+        json_put_field(out, "splade_strategy", sentence->splade.sums ? "sum" : "max");
+        json_put_field(out, "splade_activation", sentence->splade.twice ? "log1p_relu" : "relu");
+    }
     buf_puts(out, "\"prompts\":{");
     for (int i = 0; i < sentence->prompt_count; i++) {
         buf_puts(out, i ? "," : "");

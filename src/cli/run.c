@@ -147,10 +147,18 @@ static void put_labels(struct run *run, const struct item *item)
     }
 }
 
+static void put_sparse_values(struct run *run, const struct item *item)
+{
+    buf_puts(&run->out, "\"sparse_embedding\":");
+    put_sparse(&run->out, item->sparse, item->sparse_count);
+}
+
 static void put_row(struct run *run, const struct item *item)
 {
     buf_putc(&run->out, '{');
-    if (run->engine->desc.sentence)
+    if (run->engine->desc.task == TASK_SPARSE_EMBEDDING)
+        put_sparse_values(run, item);
+    else if (run->engine->desc.sentence)
         put_numbers(run, "embedding", item->rows, item->columns);
     else
         put_labels(run, item);
@@ -326,10 +334,12 @@ static int run_main(int argc, char **argv)
         .text =
             "Classifies or embeds each line of FILE (or of standard input) and writes a JSON value a line, "
             "in order:\n"
-            "{\"label\": ..., \"score\": ...}, {\"embedding\": [...]} of a model that makes embeddings, or "
-            "what "
-            "transformers'\n"
-            "pipeline returns of a model for another task.\n"
+            "{\"label\": ..., \"score\": ...}, {\"embedding\": [...]} of a model that makes embeddings "
+            "({\"sparse_embedding\":\n"
+            "[{\"index\": ..., \"value\": ...}, ...]} of sparse ones), or what transformers' pipeline "
+            "returns "
+            "of a model for\n"
+            "another task.\n"
             "Texts over the model's limit are cut, marked \"truncated\": "
             "true and counted\n"
             "on stderr. A line that cannot be read is reported on stderr with its number; the rest goes on.\n"

@@ -6,7 +6,8 @@
 
 bool task_is_plain(enum task task)
 {
-    return task == TASK_TEXT_CLASSIFICATION || task == TASK_FEATURE_EXTRACTION;
+    return task == TASK_TEXT_CLASSIFICATION || task == TASK_FEATURE_EXTRACTION ||
+           task == TASK_SPARSE_EMBEDDING;
 }
 
 static bool check_options(const struct task_options *options, const struct model_desc *desc,

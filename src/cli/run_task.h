@@ -68,8 +68,8 @@ struct task_run {
     size_t *hypothesis_lengths;
 };
 
-/* Whether a model of this task makes one row of labels or an embedding of a line, as `linnet run` writes by
- * itself. */
+/* Whether a model of this task makes one row of labels or an embedding, sparse or not, of a line, as `linnet
+ * run` writes by itself. */
 bool task_is_plain(enum task task);
 
 /* Checks the options against the engine's task and reads them. What *out points to lives in `arena`; *out

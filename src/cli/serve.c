@@ -130,6 +130,7 @@ static void print_ready(const struct serve *serve, const struct served_model *mo
            serve->models.count > 1 ? model->name : "",
            desc->task == TASK_TEXT_CLASSIFICATION  ? "/age"
            : desc->task == TASK_FEATURE_EXTRACTION ? "/embed"
+           : desc->task == TASK_SPARSE_EMBEDDING   ? "/embed_sparse"
                                                    : "/",
            example_of(desc, example));
     fflush(stdout);

@@ -21,20 +21,21 @@ void setup_default(struct setup *setup);
         OPTION_STRING, "revision", "REV", "branch, tag or commit of a Hub name (default main)", \
             &(setup).revision, 0, 0                                                             \
     }
-#define POOLING_ROW(setup)                                                                         \
-    {                                                                                              \
-        OPTION_STRING, "pooling", "NAME",                                                          \
-            "of embeddings: cls, max, mean, lasttoken, ... (default: the model's own, else mean)", \
-            &(setup).pooling, 0, 0                                                                 \
+#define POOLING_ROW(setup)                                                                      \
+    {                                                                                           \
+        OPTION_STRING, "pooling", "NAME",                                                       \
+            "of embeddings: cls, max, mean, ..., splade (default: the model's own, else mean)", \
+            &(setup).pooling, 0, 0                                                              \
     }
-#define TASK_ROWS(setup)                                                                              \
-    {OPTION_STRING,                                                                                   \
-     "task",                                                                                          \
-     "NAME",                                                                                          \
-     "text-, token-, zero-shot-classification, fill-mask, feature-extraction (default: the model's)", \
-     &(setup).task,                                                                                   \
-     0,                                                                                               \
-     0},                                                                                              \
+#define TASK_ROWS(setup)                                                                         \
+    {OPTION_STRING,                                                                              \
+     "task",                                                                                     \
+     "NAME",                                                                                     \
+     "text-, token-, zero-shot-classification, fill-mask, feature-extraction, sparse-embedding " \
+     "(default: the model's)",                                                                   \
+     &(setup).task,                                                                              \
+     0,                                                                                          \
+     0},                                                                                         \
         POOLING_ROW(setup)
 #define SETUP_ROWS(setup)                                                                             \
     {OPTION_GROUP, NULL, NULL, "Computing", NULL, 0, 0},                                              \

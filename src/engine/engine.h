@@ -28,6 +28,7 @@ enum task {
     TASK_ZERO_SHOT_CLASSIFICATION,
     TASK_FILL_MASK,
     TASK_FEATURE_EXTRACTION,
+    TASK_SPARSE_EMBEDDING, /* no pipeline: what sentence-transformers' SparseEncoder does */
     TASK_OTHER
 };
 
@@ -51,11 +52,12 @@ struct model_desc {
     enum task task;
     const char *task_name; /* also of TASK_OTHER */
     enum problem_type problem_type;
-    int columns;       /* of a pooled row: labels, or the dimensions of an embedding */
+    int columns; /* of a pooled row: labels, or the dimensions of an embedding, of a sparse one the vocabulary
+                  */
     int token_columns; /* of a row of ROWS_TOKENS: labels, or the hidden size */
 
-    /* Of TASK_FEATURE_EXTRACTION, else NULL: how embeddings are pooled and whether the model itself
-     * normalises them; prompts. */
+    /* Of TASK_FEATURE_EXTRACTION and TASK_SPARSE_EMBEDDING, else NULL: how embeddings are pooled and whether
+     * the model itself normalises them; prompts. */
     const struct sentence *sentence;
 
     int label_count;
@@ -102,6 +104,12 @@ struct prediction {
     float score; /* a probability among the whole vocabulary */
 };
 
+/* One number of a sparse embedding that is not 0. */
+struct sparse_value {
+    int32_t index; /* a token of the vocabulary */
+    float value;   /* above 0 */
+};
+
 /* Whether an embedding is scaled to length 1 (Euclidean): as the model's own modules say, or always, or
  * never. */
 enum normalise { NORMALISE_AS_MODEL, NORMALISE_ALWAYS, NORMALISE_NEVER };
@@ -121,7 +129,12 @@ struct prepare_options {
     /* Of ROWS_POOLED with TASK_FEATURE_EXTRACTION. */
     enum normalise normalise;
     int dimensions;     /* keep the first so many of desc.columns, before normalising; 0: all */
-    const char *prompt; /* valid UTF-8 put before the text (desc.sentence->prompts), or NULL */
+    const char *prompt; /* valid UTF-8 put before the text (desc.sentence->prompts), or NULL; of
+                           TASK_SPARSE_EMBEDDING too */
+
+    /* With TASK_SPARSE_EMBEDDING: [desc.columns] where the item's result is to go, or NULL: into the arena.
+     * As much as a result can be; what it is not stays untouched. */
+    struct sparse_value *sparse_room;
 
     /* With RESULT_JSON instead: the text of an object, or NULL; it outlives the item. */
     const char *parameters;
@@ -142,6 +155,10 @@ struct item {
     bool normalised;  /* the row is to be scaled to length 1 */
     float *rows;      /* [row_count][columns] logits, states or an embedding, filled by lane_run() */
     const struct token_place *places; /* [length], or NULL where they were not asked for */
+
+    /* With TASK_SPARSE_EMBEDDING in place of rows: [sparse_count], rising indices; filled by lane_run(). */
+    struct sparse_value *sparse;
+    size_t sparse_count;
 
     /* With ROWS_MASKS, and with `fill` in place of rows. */
     const struct fill_options *fill; /* or NULL */

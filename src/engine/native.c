@@ -48,6 +48,17 @@ static bool check_tokens(const struct native *native, const struct encoding *enc
 
 static const char NO_RESULT[] = "no memory for the result of a text";
 
+static bool make_sparse(const struct model_desc *desc, const struct prepare_options *options,
+                        struct arena *arena, struct item *out, struct error *err)
+{
+    out->row_count = 1;
+    out->columns = (size_t)desc->columns;
+    out->sparse = options->sparse_room;
+    if (!out->sparse)
+        out->sparse = arena_alloc(arena, out->columns * sizeof *out->sparse);
+    return out->sparse || error_set(err, ERR_NO_MEMORY, NO_RESULT);
+}
+
 /* Rows of logits, or of states. */
 static bool make_rows(const struct model_desc *desc, const struct prepare_options *options,
                       struct arena *arena, struct item *out, struct error *err)
@@ -180,6 +191,8 @@ static bool prepare(const struct engine *engine, const struct input *input,
         .length = encoding.length,
         .full_length = encoding.full_length,
     };
+    if (engine->desc.task == TASK_SPARSE_EMBEDDING)
+        return make_sparse(&engine->desc, options, arena, out, err);
     return options->rows == ROWS_MASKS ? make_masks(native, input, options->fill, arena, out, err)
                                        : make_rows(&engine->desc, options, arena, out, err);
 }
@@ -266,6 +279,15 @@ static bool all_finite(const float *row, size_t n)
     return true;
 }
 
+/* The numbers of a row that are not 0. */
+static void take_sparse(struct item *item, const float *row, size_t columns)
+{
+    item->sparse_count = 0;
+    for (size_t i = 0; i < columns; i++)
+        if (row[i] != 0)
+            item->sparse[item->sparse_count++] = (struct sparse_value){(int32_t)i, row[i]};
+}
+
 /* What the model computed for an item, rows[row_count][columns], becomes its result. */
 static void take_rows(struct item *item, const float *rows, size_t columns)
 {
@@ -273,6 +295,10 @@ static void take_rows(struct item *item, const float *rows, size_t columns)
     if (item->fill) {
         if (item->error == ERR_NONE)
             fill_mask_predict(item, rows, columns);
+        return;
+    }
+    if (item->sparse) {
+        take_sparse(item, rows, columns);
         return;
     }
     for (size_t i = 0; i < item->row_count; i++)
@@ -331,9 +357,11 @@ static const struct engine_operations operations = {
     .close = close_native,
 };
 
-static enum task task_of(const struct head *head)
+static enum task task_of(const struct model_config *config)
 {
-    switch (head->kind) {
+    if (config->sentence && config->sentence->is_sparse)
+        return TASK_SPARSE_EMBEDDING;
+    switch (config->head->kind) {
     case HEAD_TOKEN_CLASSIFICATION:
         return TASK_TOKEN_CLASSIFICATION;
     case HEAD_MASKED_LM:
@@ -359,7 +387,7 @@ static int token_limit(const struct native *native)
 static bool choose_task(const struct native *native, const char *asked, enum task *out, struct error *err)
 {
     const struct head *head = model_config(native->model)->head;
-    *out = task_of(head);
+    *out = task_of(model_config(native->model));
     if (asked) {
         enum task task = task_find(asked);
         if (task == *out || (task == TASK_ZERO_SHOT_CLASSIFICATION && head->kind == HEAD_CLASSIFICATION))
@@ -485,10 +513,14 @@ struct engine *native_open(const struct model_files *files, const struct native_
     }
     native->engine.operations = &operations;
     enum task task;
+    const enum task asked_task = options->task ? task_find(options->task) : TASK_OTHER;
+    const char *pooling = options->pooling;
+    if (!pooling && asked_task == TASK_SPARSE_EMBEDDING)
+        pooling = SPLADE_NAME;
     const struct model_options model_options = {
         .precision = asked,
-        .features = options->task && task_find(options->task) == TASK_FEATURE_EXTRACTION,
-        .pooling = options->pooling,
+        .features = asked_task == TASK_FEATURE_EXTRACTION,
+        .pooling = pooling,
     };
     if (!load(native, files, kernels, &model_options, options->load_threads, err) ||
         !choose_task(native, options->task, &task, err)) {

@@ -9,8 +9,9 @@ struct native_options {
     const char *isa;       /* caps the kernel path; NULL: the best this processor has */
     const char *precision; /* "auto", "fp32", "bf16" or "int8" */
     int load_threads;
-    const char *task;    /* a pipeline's name (task_find()); NULL: what the model was made for */
-    const char *pooling; /* of embeddings: "mean", "cls", ... (model/sentence.h); NULL: what the files say */
+    const char *task;    /* a task's name (task_find()); NULL: what the model was made for */
+    const char *pooling; /* of embeddings: "mean", "cls", ..., "splade" (model/sentence.h); NULL: what the
+                            files say, and "splade" where the task is sparse-embedding */
 };
 
 /* Whether native_open() would take these options on this machine: ERR_USAGE (an unknown isa, precision or

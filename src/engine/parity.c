@@ -32,6 +32,7 @@ static bool unit_of(enum task task, enum parity_unit *out)
     case TASK_FILL_MASK:
         *out = PARITY_MASKS;
         return true;
+    case TASK_SPARSE_EMBEDDING:
     case TASK_OTHER:
         break;
     }

@@ -7,6 +7,7 @@ static const char *const names[] = {[TASK_TEXT_CLASSIFICATION] = "text-classific
                                     [TASK_ZERO_SHOT_CLASSIFICATION] = "zero-shot-classification",
                                     [TASK_FILL_MASK] = "fill-mask",
                                     [TASK_FEATURE_EXTRACTION] = "feature-extraction",
+                                    [TASK_SPARSE_EMBEDDING] = "sparse-embedding",
                                     [TASK_OTHER] = "other"};
 
 const char *task_name(enum task task)

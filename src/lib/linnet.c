@@ -122,7 +122,7 @@ PUBLIC int linnet_max_tokens(const linnet_model *model)
 
 PUBLIC int linnet_dimensions(const linnet_model *model)
 {
-    return model->engine->desc.sentence ? model->engine->desc.columns : 0;
+    return model->engine->desc.task == TASK_FEATURE_EXTRACTION ? model->engine->desc.columns : 0;
 }
 
 /* What is done with each computed item, in order. */

@@ -70,7 +70,8 @@ struct model_config {
     enum problem_type problem_type;
     int label_count;                 /* 0 without a head */
     const char *const *labels;       /* [label_count], by id */
-    const struct sentence *sentence; /* how states become embeddings: of a model without a head, else NULL */
+    const struct sentence *sentence; /* how states become embeddings, of a model without a head, or logits
+                                        sparse ones; else NULL */
 };
 
 /* How many layers the walk goes through, and how many the model's files hold. */

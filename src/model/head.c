@@ -4,6 +4,7 @@
 
 #include "model/family.h"
 #include "model/pooling.h"
+#include "model/splade.h"
 
 int head_columns(const struct model_config *config)
 {
@@ -23,6 +24,10 @@ bool head_select(const struct model_config *config, const struct batch *batch, s
 {
     if (batch->row_offsets) {
         *out = (struct selection){batch->tokens, batch->row_offsets};
+        return true;
+    }
+    if (config->sentence && config->sentence->is_sparse) {
+        *out = (struct selection){NULL, batch->offsets};
         return true;
     }
     if (config->sentence)
@@ -48,7 +53,8 @@ bool head_run(struct pass *pass, const struct selection *selection, const struct
     const struct head *head = config->head;
     const struct head_weights *weights = &pass->weights->head;
     const struct batch *batch = pass->batch;
-    if (config->sentence && !batch->row_offsets)
+    const bool embeds = config->sentence && !batch->row_offsets;
+    if (embeds && !config->sentence->is_sparse)
         return pooling_run(pass, selection, states, arena, rows, err);
     int m = selection->offsets[batch->count];
     int width = head->kind == HEAD_MASKED_LM ? config->embedding : config->hidden;
@@ -75,6 +81,8 @@ bool head_run(struct pass *pass, const struct selection *selection, const struct
         encoder_normalise(pass, &normalised, state.x, m, &weights->norm);
         state.x = normal;
     }
+    if (embeds)
+        return splade_run(pass, &state, arena, rows, err);
     if (head->kind == HEAD_NONE)
         memcpy(rows, state.x, (size_t)m * (size_t)config->hidden * sizeof *rows);
     else

@@ -55,15 +55,39 @@ static bool choose_precision(const struct kernels *kernels, const char *made_for
                      made_for);
 }
 
+/* Sparse embeddings are of the head that others are made without. */
+static bool check_sparse(const struct model_config *config, const struct model_options *options,
+                         struct error *err)
+{
+    if (config->head->kind == HEAD_MASKED_LM)
+        return true;
+    if (!options->pooling)
+        return error_set(
+            err, ERR_UNSUPPORTED_MODEL,
+            "modules.json has SpladePooling, which is for masked language models, and config.json "
+            "names %s",
+            config->head->architecture);
+    return error_set(err, ERR_USAGE,
+                     "sparse embeddings (" SPLADE_NAME ") are of masked language models, the model is a %s%s",
+                     config->head->architecture, options->features ? " with --task feature-extraction" : "");
+}
+
 static bool read_config(struct model *model, const struct model_files *files,
                         const struct model_options *options, struct error *err)
 {
     struct model_config *config = &model->config;
+    bool asked = options->pooling && strcmp(options->pooling, SPLADE_NAME) == 0;
+    bool sparse = asked || (!options->pooling && !options->features &&
+                            modules_make_sparse(files->modules, files->module_count));
     bool embeds = options->pooling || modules_pool(files->modules, files->module_count);
-    enum head_wish wish = options->features ? HEAD_OF_FEATURES : embeds ? HEAD_OF_EMBEDDINGS : HEAD_OF_FILES;
-    if (!config_read(files->config, wish, &model->arena, config, err))
+    enum head_wish wish = options->features ? HEAD_OF_FEATURES
+                          : sparse          ? HEAD_OF_FILES
+                          : embeds          ? HEAD_OF_EMBEDDINGS
+                                            : HEAD_OF_FILES;
+    if (!config_read(files->config, wish, &model->arena, config, err) ||
+        (sparse && !check_sparse(config, options, err)))
         return false;
-    if (config->head->kind == HEAD_NONE) {
+    if (sparse || config->head->kind == HEAD_NONE) {
         config->sentence = &model->sentence;
         return sentence_read(files, config, options->pooling, &model->arena, &model->sentence, err);
     }

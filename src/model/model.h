@@ -37,7 +37,8 @@ struct model_options {
      * where the kernels have that. */
     const enum precision *precision;
     bool features;       /* the encoder's states and embeddings, whatever head the files have */
-    const char *pooling; /* of embeddings, as sentence_read() takes it; NULL: what the files say */
+    const char *pooling; /* of embeddings, as sentence_read() takes it; NULL: what the files say. "splade"
+                            makes sparse ones of a masked language model */
 };
 
 /* Loads the weights of `files` (which must outlive the model: embeddings are read from them) for `kernels`.
@@ -58,8 +59,8 @@ struct model_facts {
 };
 struct model_facts model_facts(const struct model *model);
 
-/* Elements of an item's row (labels, or the dimensions of its embedding) and of a token's (labels, the
- * vocabulary of a masked language model, or the hidden size). */
+/* Elements of an item's row (labels, or the dimensions of its embedding, of a sparse one the vocabulary) and
+ * of a token's (labels, the vocabulary of a masked language model, or the hidden size). */
 int model_columns(const struct model *model);
 int model_token_columns(const struct model *model);
 

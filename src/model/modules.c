@@ -8,8 +8,13 @@ static const struct {
     const char *name; /* the last word of a type */
     enum module_kind kind;
 } kinds[] = {
-    {"Transformer", MODULE_TRANSFORMER}, {"Pooling", MODULE_POOLING}, {"Dense", MODULE_DENSE},
-    {"Normalize", MODULE_NORMALIZE},     {"Dropout", MODULE_DROPOUT},
+    {"Transformer", MODULE_TRANSFORMER},
+    {"MLMTransformer", MODULE_MLM_TRANSFORMER},
+    {"Pooling", MODULE_POOLING},
+    {"SpladePooling", MODULE_SPLADE_POOLING},
+    {"Dense", MODULE_DENSE},
+    {"Normalize", MODULE_NORMALIZE},
+    {"Dropout", MODULE_DROPOUT},
 };
 
 /* Types of other packages may have the same last word and another meaning. */
@@ -71,10 +76,20 @@ bool modules_read(struct blob json, struct arena *arena, struct module modules[M
     return ok;
 }
 
-bool modules_pool(const struct module *modules, int count)
+static bool have(const struct module *modules, int count, enum module_kind kind)
 {
     for (int i = 0; i < count; i++)
-        if (modules[i].kind == MODULE_POOLING)
+        if (modules[i].kind == kind)
             return true;
     return false;
+}
+
+bool modules_pool(const struct module *modules, int count)
+{
+    return have(modules, count, MODULE_POOLING);
+}
+
+bool modules_make_sparse(const struct module *modules, int count)
+{
+    return have(modules, count, MODULE_SPLADE_POOLING);
 }

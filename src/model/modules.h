@@ -11,8 +11,11 @@
 #include "base/file.h"
 
 enum module_kind {
-    MODULE_TRANSFORMER, /* the encoder: its own config.json, tokenizer and weights */
+    MODULE_TRANSFORMER,     /* the encoder: its own config.json, tokenizer and weights */
+    MODULE_MLM_TRANSFORMER, /* the same with the head of a masked language model; since 5.4 a Transformer too
+                             */
     MODULE_POOLING,
+    MODULE_SPLADE_POOLING,
     MODULE_DENSE,
     MODULE_NORMALIZE,
     MODULE_DROPOUT, /* does nothing outside training */
@@ -33,7 +36,8 @@ enum { MODULES_MAX = 16 };
 bool modules_read(struct blob json, struct arena *arena, struct module modules[MODULES_MAX], int *count,
                   struct error *err);
 
-/* Whether the modules end in an embedding: one of them pools. */
+/* Whether the modules end in an embedding, and in a sparse one: one of them pools so. */
 bool modules_pool(const struct module *modules, int count);
+bool modules_make_sparse(const struct module *modules, int count);
 
 #endif

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/family.h"
+
 enum { MAX_DIMENSIONS = 32768, MAX_TOKENS = 1 << 20 };
 
 /* The name; the key of versions before 5.4, in the order in which they concatenate; what else people call
@@ -19,6 +21,11 @@ static const struct {
 };
 
 static const char pooling_words[] = "cls, max, mean, mean_sqrt_len_tokens, weightedmean or lasttoken";
+
+static bool is_splade(const char *asked)
+{
+    return strcmp(asked, SPLADE_NAME) == 0;
+}
 
 /* --- Pooling */
 
@@ -44,9 +51,10 @@ static bool parse_pooling(const char *asked, struct sentence *out, struct error 
     for (const char *word = asked;; word++) {
         size_t length = strcspn(word, "+");
         if (!add_pooling(out, word, length))
-            return error_set(err, ERR_USAGE,
-                             "--pooling is \"%.60s\", want %s, or several of them with + between", asked,
-                             pooling_words);
+            return error_set(
+                err, ERR_USAGE,
+                "--pooling is \"%.60s\", want %s, or several of them with + between, or " SPLADE_NAME, asked,
+                pooling_words);
         word += length;
         if (!*word)
             return true;
@@ -56,7 +64,7 @@ static bool parse_pooling(const char *asked, struct sentence *out, struct error 
 bool pooling_check(const char *asked, struct error *err)
 {
     struct sentence ignored = {.pooling_count = 0};
-    return parse_pooling(asked, &ignored, err);
+    return is_splade(asked) || parse_pooling(asked, &ignored, err);
 }
 
 static bool name_pooling(struct sentence *out, struct arena *arena, struct error *err)
@@ -288,6 +296,91 @@ static bool read_modules(const struct model_files *files, const struct model_con
                                             "states");
 }
 
+/* --- Sparse */
+
+/* The file may leave the vocabulary's size open. */
+static bool check_vocabulary(yyjson_val *root, const char *key, const char *file, int vocabulary,
+                             struct error *err)
+{
+    yyjson_val *value = yyjson_obj_get(root, key);
+    char words[JSON_WORDS_SIZE];
+    if (!value || yyjson_is_null(value) ||
+        (yyjson_is_uint(value) && yyjson_get_uint(value) == (uint64_t)vocabulary))
+        return true;
+    return error_set(err, ERR_BAD_MODEL, "%s: %s is %s, the model's vocabulary has %d tokens", file, key,
+                     json_value_words(value, words), vocabulary);
+}
+
+/* A key with one of two words, of which the first is meant where it is missing. */
+static bool read_choice(yyjson_val *root, const char *key, const char *file, const char *const words[2],
+                        bool *second, struct error *err)
+{
+    yyjson_val *value = yyjson_obj_get(root, key);
+    *second = yyjson_equals_str(value, words[1]);
+    return !value || *second || yyjson_equals_str(value, words[0]) ||
+           error_set(err, ERR_UNSUPPORTED_MODEL, "%s: %s is %s%.60s, linnet supports %s and %s", file, key,
+                     yyjson_is_str(value) ? "" : json_type_words(value),
+                     yyjson_is_str(value) ? yyjson_get_str(value) : "", words[0], words[1]);
+}
+
+static bool read_splade(const struct module *module, const struct model_config *config, struct arena *arena,
+                        struct sentence *out, struct error *err)
+{
+    static const char *const strategies[] = {"max", "sum"}, *const activations_known[] = {"relu",
+                                                                                          "log1p_relu"};
+    char file[300];
+    snprintf(file, sizeof file, "%s/config.json", module->folder);
+    if (!module->config.bytes)
+        return error_set(err, ERR_BAD_MODEL, "%s, which modules.json names, is missing", file);
+    yyjson_doc *doc = model_json_read(module->config, file, arena, err);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    return doc && check_vocabulary(root, "word_embedding_dimension", file, config->vocab_size, err) &&
+           check_vocabulary(root, "embedding_dimension", file, config->vocab_size, err) &&
+           read_choice(root, "pooling_strategy", file, strategies, &out->splade.sums, err) &&
+           read_choice(root, "activation_function", file, activations_known, &out->splade.twice, err);
+}
+
+/* Since version 5.4 it is another file that says whether a Transformer has a head. */
+static bool check_head(const struct model_files *files, struct arena *arena, struct error *err)
+{
+    const struct blob json = files->sentence_config;
+    yyjson_doc *doc = json.bytes ? model_json_read(json, "sentence_bert_config.json", arena, err) : NULL;
+    if (json.bytes && !doc)
+        return false;
+    yyjson_val *task = yyjson_obj_get(yyjson_doc_get_root(doc), "transformer_task");
+    return yyjson_equals_str(task, "fill-mask") ||
+           error_set(err, ERR_UNSUPPORTED_MODEL,
+                     "sentence_bert_config.json: transformer_task is %.60s, SpladePooling wants fill-mask",
+                     yyjson_is_str(task) ? yyjson_get_str(task) : "missing");
+}
+
+/* Where the command line asks for it, modules that pool otherwise do not count. */
+static bool read_sparse(const struct model_files *files, const struct model_config *config,
+                        struct arena *arena, struct sentence *out, struct error *err)
+{
+    static const char wanted[] = "a Transformer in the model's own directory, then SpladePooling";
+    const bool asked = out->origin == POOLING_ASKED_FOR;
+    bool pooled = false;
+    out->is_sparse = true;
+    out->pooling_name = SPLADE_NAME;
+    out->dimensions = config->vocab_size;
+    for (int i = 0; i < files->module_count; i++) {
+        const struct module *module = &files->modules[i];
+        const bool transforms = module->kind == MODULE_TRANSFORMER || module->kind == MODULE_MLM_TRANSFORMER;
+        if (transforms && i == 0 && !*module->folder)
+            continue;
+        if (module->kind == MODULE_DROPOUT || (module->kind == MODULE_POOLING && asked))
+            continue;
+        if (module->kind != MODULE_SPLADE_POOLING || i == 0 || pooled)
+            return refuse_module(module, i, wanted, err);
+        pooled = true;
+        if ((files->modules[0].kind == MODULE_TRANSFORMER && !check_head(files, arena, err)) ||
+            !read_splade(module, config, arena, out, err))
+            return false;
+    }
+    return true;
+}
+
 /* --- The other files */
 
 static bool read_encoding(struct blob json, struct arena *arena, struct sentence *out, struct error *err)
@@ -319,6 +412,12 @@ static bool read_prompts(struct blob json, struct arena *arena, struct sentence 
     yyjson_doc *doc = model_json_read(json, "config_sentence_transformers.json", arena, err);
     if (!doc)
         return false;
+    yyjson_val *most = yyjson_obj_get(yyjson_doc_get_root(doc), "max_active_dims");
+    if (out->is_sparse && most && !yyjson_is_null(most))
+        return error_set(
+            err, ERR_UNSUPPORTED_MODEL,
+            "config_sentence_transformers.json: max_active_dims is set, linnet keeps all numbers "
+            "of a sparse embedding that are not 0");
     yyjson_val *map = yyjson_obj_get(yyjson_doc_get_root(doc), "prompts");
     yyjson_val *chosen = yyjson_obj_get(yyjson_doc_get_root(doc), "default_prompt_name");
     struct prompt *prompts = arena_calloc(arena, yyjson_obj_size(map), sizeof *prompts);
@@ -348,7 +447,11 @@ bool sentence_read(const struct model_files *files, const struct model_config *c
                    struct arena *arena, struct sentence *out, struct error *err)
 {
     *out = (struct sentence){.origin = asked ? POOLING_ASKED_FOR : POOLING_FROM_FILES};
-    return (!asked || parse_pooling(asked, out, err)) && read_modules(files, config, arena, out, err) &&
-           name_pooling(out, arena, err) && read_encoding(files->sentence_config, arena, out, err) &&
+    const bool pooled = config->head->kind == HEAD_MASKED_LM
+                            ? read_sparse(files, config, arena, out, err)
+                            : (!asked || parse_pooling(asked, out, err)) &&
+                                  read_modules(files, config, arena, out, err) &&
+                                  name_pooling(out, arena, err);
+    return pooled && read_encoding(files->sentence_config, arena, out, err) &&
            read_prompts(files->sentence_settings, arena, out, err);
 }

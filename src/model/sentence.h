@@ -1,9 +1,12 @@
 /* From the states of a text's tokens to its embedding, as sentence-transformers' files beside a model say:
- * pooling, then Dense layers, then perhaps normalisation.
+ * pooling, then Dense layers, then perhaps normalisation. Or to a sparse embedding, which has a number for
+ * each token of the vocabulary, most of them 0: from the logits of a masked language model (SPLADE: Formal et
+ * al. 2021).
  *
  * Source: sentence-transformers 5.4 (sentence_transformer/modules/pooling.py, base/modules/dense.py,
- * normalize.py, transformer.py) and the files that its versions since 2 write: modules.json,
- * 1_Pooling/config.json, N_Dense, sentence_bert_config.json, config_sentence_transformers.json.
+ * normalize.py, transformer.py; sparse_encoder/modules/splade_pooling.py) and the files that its versions
+ * since 2 write: modules.json, 1_Pooling/config.json, 1_SpladePooling/config.json, N_Dense,
+ * sentence_bert_config.json, config_sentence_transformers.json.
  */
 #ifndef LINNET_MODEL_SENTENCE_H
 #define LINNET_MODEL_SENTENCE_H
@@ -37,14 +40,26 @@ struct prompt {
     const char *name, *text;
 };
 
+/* The one that --pooling calls so: sparse. */
+#define SPLADE_NAME "splade"
+
+/* Of a text's logits x[1..n], for each token of the vocabulary: the largest, or the sum, of what
+ * log(1 + max(x, 0)) makes of each. */
+struct splade {
+    bool sums;
+    bool twice; /* log(1 + log(1 + max(x, 0))) */
+};
+
 struct sentence {
+    bool is_sparse;
+    struct splade splade;                /* where it is sparse: in place of pooling, dense and normalises */
     enum pooling pooling[POOLING_COUNT]; /* [pooling_count], their results one after the other */
     int pooling_count;
-    const char *pooling_name; /* "mean", "cls+max" */
+    const char *pooling_name; /* "mean", "cls+max", "splade" */
     enum pooling_origin origin;
     struct dense dense[SENTENCE_MAX_DENSE]; /* [dense_count], in order */
     int dense_count;
-    int dimensions;               /* of the embedding */
+    int dimensions;               /* of the embedding; of a sparse one the vocabulary */
     bool normalises;              /* to length 1 */
     int max_tokens;               /* of one text; 0: not said */
     bool lower_case;              /* of the text, before it is tokenized */
@@ -53,8 +68,9 @@ struct sentence {
     const char *default_prompt; /* the text that encode() puts before each text, or NULL */
 };
 
-/* Reads what `files` have of it for an encoder of config->hidden. `asked` is a pooling ("mean", "cls",
- * "cls+max") or NULL: what the files say, else the mean. Strings and tensor lists live in `arena`.
+/* Reads what `files` have of it for an encoder of config->hidden; for one with the head of a masked language
+ * model it is sparse. `asked` is a pooling ("mean", "cls", "cls+max"; of a sparse one "splade") or NULL: what
+ * the files say, else the mean. Strings and tensor lists live in `arena`.
  * ERR_UNSUPPORTED_MODEL (a module or an option that linnet lacks), ERR_BAD_MODEL, ERR_USAGE (`asked`),
  * ERR_NO_MEMORY. */
 bool sentence_read(const struct model_files *files, const struct model_config *config, const char *asked,

@@ -232,7 +232,7 @@ def test_a_classifier_gives_its_states_when_asked_for_features(tmp_path):
 
 
 @pytest.mark.parametrize("model, options, words", [
-    (directory("mean"), ["--pooling", "splade"], 'splade", want cls, max, mean'),
+    (directory("mean"), ["--pooling", "sum"], 'sum", want cls, max, mean'),
     (CLASSIFIER, ["--pooling", "mean"], "want --task feature-extraction too"),
     (directory("mean"), ["--task", "text-classification"], "BertModel, which is made for feature-extraction"),
     (directory("mean"), ["--top-k", "2"], "--top-k is for classifiers"),

@@ -54,13 +54,13 @@ struct fixture {
     struct item items[TEXTS]; /* longer and longer */
 };
 
-static int open_model(void **state)
+static int open_fixture(void **state, const char *directory, const char *pooling)
 {
     static struct fixture fixture;
     *state = &fixture;
     struct error err;
-    const struct native_options options = {.precision = "auto", .load_threads = THREADS};
-    if (!model_files_open(TEST_MODEL, &fixture.files, &err))
+    const struct native_options options = {.precision = "auto", .load_threads = THREADS, .pooling = pooling};
+    if (!model_files_open(directory, &fixture.files, &err))
         return -1;
     fixture.engine = native_open(&fixture.files, &options, &err);
     if (!fixture.engine)
@@ -75,6 +75,16 @@ static int open_model(void **state)
             return -1;
     }
     return 0;
+}
+
+static int open_model(void **state)
+{
+    return open_fixture(state, TEST_MODEL, NULL);
+}
+
+static int open_sparse(void **state)
+{
+    return open_fixture(state, TEST_MASKED_LM, "splade");
 }
 
 static int close_model(void **state)
@@ -168,5 +178,6 @@ int main(void)
         cmocka_unit_test(a_forward_pass_allocates_nothing_once_its_lane_saw_the_largest_batch_twice),
         cmocka_unit_test(a_job_allocates_nothing_from_its_submission_to_its_end),
     };
-    return cmocka_run_group_tests(tests, open_model, close_model);
+    int failed = cmocka_run_group_tests(tests, open_model, close_model);
+    return failed + cmocka_run_group_tests(tests, open_sparse, close_model);
 }
