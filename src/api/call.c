@@ -129,6 +129,7 @@ static void release(struct call *call)
     struct api *api = call->api;
     for (size_t i = 0; i < call->count; i++)
         free(call->items[i].answer);
+    free(call->sparse_room);
     api->open_calls--;
     if (api->free_count == KEPT_CALLS) {
         call_free(call);
@@ -249,6 +250,37 @@ static void answer_call(struct call *call)
     http_respond(x, 200, type, fields.fields, fields.count, &body);
 }
 
+/* How many items are on their way together, at most. */
+static size_t part_size(const struct call *call)
+{
+    return call->count < call->api->options.max_texts ? call->count : call->api->options.max_texts;
+}
+
+/* Sparse embeddings of a part may be as long as the vocabulary, and are far shorter: a part computes into
+ * room for the longest, of which it touches what it fills. */
+static bool make_sparse_room(struct call *call, struct error *err)
+{
+    if (!serves_sparse(call_model(call)) || call->route->operation->answer_item)
+        return true;
+    size_t columns = (size_t)call_model(call)->columns;
+    call->sparse_room = malloc(part_size(call) * columns * sizeof *call->sparse_room);
+    return call->sparse_room || error_set(err, ERR_NO_MEMORY, "no memory for %zu texts", call->count);
+}
+
+/* The next part takes the room of the one that is back. */
+static bool keep_sparse(struct call *call, struct error *err)
+{
+    for (size_t i = 0; call->sparse_room && i < call->job.count; i++) {
+        struct item *item = &call->job.items[i];
+        struct sparse_value *kept = arena_alloc(&call->arena, item->sparse_count * sizeof *kept);
+        if (!kept)
+            return error_set(err, ERR_NO_MEMORY, "no memory for %zu sparse embeddings", call->count);
+        memcpy(kept, item->sparse, item->sparse_count * sizeof *kept);
+        item->sparse = kept;
+    }
+    return true;
+}
+
 /* Hands over the next items: a list over the limit goes in parts, one after the other, so that what waits of
  * one client is never more than the limit. */
 static void submit_part(struct call *call)
@@ -280,10 +312,12 @@ static void finish(struct http_task *task)
         release(call);
     else if (!items_are_sound(call, &err))
         fail(call, &err);
-    else if (call->submitted < call->count)
-        submit_part(call);
-    else
+    else if (call->submitted == call->count)
         answer_call(call);
+    else if (!keep_sparse(call, &err))
+        fail(call, &err);
+    else
+        submit_part(call);
 }
 
 /* Any thread: all items are done. */
@@ -321,13 +355,17 @@ static void prepare(struct call *call)
 {
     bool (*answer_item)(struct call *, size_t, struct error *) = call->route->operation->answer_item;
     uint64_t begin = clock_ns();
+    struct prepare_options options = call->prepare;
+    const size_t columns = (size_t)call_model(call)->columns;
     for (size_t i = 0; i < call->job.count; i++) {
         struct item *item = &call->job.items[i];
         if (atomic_load(&call->job.cancelled))
             break;
+        if (call->sparse_room)
+            options.sparse_room = call->sparse_room + i % part_size(call) * columns;
         bool prepared = answer_item ? answer_item(call, i, &call->error)
-                                    : engine_prepare(call->engine, &call->inputs[i], &call->prepare,
-                                                     &call->arena, item, &call->error);
+                                    : engine_prepare(call->engine, &call->inputs[i], &options, &call->arena,
+                                                     item, &call->error);
         if (!prepared) {
             const size_t per_text = call->items_per_text ? call->items_per_text : 1;
             if (call->count > per_text)
@@ -365,7 +403,9 @@ static bool read_body(struct call *call, struct error *err)
         return false;
     call->scores = arena_alloc(&call->arena, labels * sizeof *call->scores);
     call->order = arena_alloc(&call->arena, labels * sizeof *call->order);
-    return (call->scores && call->order) || error_set(err, ERR_NO_MEMORY, "no memory for %zu labels", labels);
+    if (!call->scores || !call->order)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu labels", labels);
+    return make_sparse_room(call, err);
 }
 
 void call_start(struct call *call)

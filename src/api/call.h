@@ -55,12 +55,14 @@ struct call;
 
 /* For operation.serves. */
 bool serves_embeddings(const struct model_desc *model);
+bool serves_sparse(const struct model_desc *model); /* sparse embeddings, which are none of the others */
 bool serves_labels(const struct model_desc *model);
 bool serves_ranks(const struct model_desc *model);
 bool serves_tasks(const struct model_desc *model); /* labels; natively all but embeddings */
 bool serves_masks(const struct model_desc *model);
 bool serves_tokens(const struct model_desc *model);
 bool serves_tensors(const struct model_desc *model);
+bool serves_instances(const struct model_desc *model); /* of /vertex: tensors, or sparse embeddings */
 
 /* What a path makes of a request's JSON. */
 struct operation {
@@ -98,6 +100,7 @@ struct call {
     int *order;        /* ... their ranking: scratch of writing */
     size_t text_bytes;
     struct prepare_options prepare;
+    struct sparse_value *sparse_room; /* malloc'd, of the part that is on its way; or NULL */
     struct reply reply;
     struct task_request *request; /* what tasks other than text classification ask for, or NULL */
     size_t items_per_text;        /* 0: 1 */

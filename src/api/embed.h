@@ -10,6 +10,12 @@
 bool embed_read(yyjson_val *root, struct call *call, struct error *err);
 void embed_write(struct call *call, struct buf *out);
 
+/* {"inputs", "truncate", "truncation_direction", "prompt_name"} to a list of sparse embeddings, each a list
+ * of
+ * {"index", "value"}. */
+bool embed_sparse_read(yyjson_val *root, struct call *call, struct error *err);
+void embed_sparse_write(struct call *call, struct buf *out);
+
 /* {"inputs": {"source_sentence", "sentences"}} to a list of cosines. */
 bool similarity_read(yyjson_val *root, struct call *call, struct error *err);
 void similarity_write(struct call *call, struct buf *out);

@@ -175,6 +175,11 @@ static bool require_embeddings(const struct call *call, struct error *err)
     const struct model_desc *desc = call_model(call);
     if (serves_embeddings(desc))
         return true;
+    if (serves_sparse(desc))
+        return error_set(err, ERR_UNSUPPORTED_MODEL,
+                         "%.100s makes sparse embeddings (SPLADE), and those of this path are dense and have "
+                         "length 1: send the request to /embed_sparse",
+                         api_model_name(call->api));
     if (desc->task == TASK_FEATURE_EXTRACTION)
         return error_set(
             err, ERR_UNSUPPORTED_MODEL,
@@ -185,16 +190,30 @@ static bool require_embeddings(const struct call *call, struct error *err)
                      api_model_name(call->api), desc->task_name);
 }
 
-bool embedding_begin(struct call *call, struct error *err)
+static bool take_prompt(struct call *call, struct error *err)
 {
     const struct api_options *options = &call->api->options;
-    if (!require_embeddings(call, err))
-        return false;
-    call->prepare.normalise = NORMALISE_ALWAYS;
     call->prepare.prompt =
         options->default_prompt ? options->default_prompt : embedding_default(call_model(call));
     return !options->default_prompt_name ||
            embedding_prompt(call_model(call), options->default_prompt_name, &call->prepare.prompt, err);
+}
+
+bool embedding_begin(struct call *call, struct error *err)
+{
+    call->prepare.normalise = NORMALISE_ALWAYS;
+    return require_embeddings(call, err) && take_prompt(call, err);
+}
+
+bool sparse_begin(struct call *call, struct error *err)
+{
+    const struct model_desc *desc = call_model(call);
+    if (!serves_sparse(desc))
+        return error_set(err, ERR_UNSUPPORTED_MODEL,
+                         "%.100s is not an embedding model with SPLADE pooling, it is a model for %s%s",
+                         api_model_name(call->api), desc->task_name,
+                         desc->task == TASK_FILL_MASK ? ": serve it with --pooling splade" : "");
+    return take_prompt(call, err);
 }
 
 void put_vector(const float *vector, size_t size, bool is_base64, struct buf *out)

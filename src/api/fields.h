@@ -53,6 +53,9 @@ bool read_unused_string(yyjson_val *value, struct call *call, struct error *err)
  * otherwise. */
 bool embedding_begin(struct call *call, struct error *err);
 
+/* The same of sparse embeddings, which have whatever length they have. */
+bool sparse_begin(struct call *call, struct error *err);
+
 /* Appends vector[0..size): a list of numbers, or a string of base64 of little-endian floats. */
 void put_vector(const float *vector, size_t size, bool is_base64, struct buf *out);
 

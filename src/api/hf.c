@@ -184,13 +184,16 @@ static bool read_parameters(yyjson_val *parameters, struct call *call, struct er
     return true;
 }
 
-/* Embeddings, or the similarity of a sentence and others, as huggingface_hub's client asks for both. */
+/* Embeddings, or the similarity of a sentence and others, as huggingface_hub's client asks for both; or
+ * sparse embeddings, as text-embeddings-inference has it. */
 static bool read_of_embedder(yyjson_val *root, struct call *call, struct error *err)
 {
     if (strcmp(http_path(call->x), "/age") == 0)
         return error_set(err, ERR_BAD_INPUT,
                          "/age has no embeddings, and the task here is %s: send the request to /",
                          call_model(call)->task_name);
+    if (serves_sparse(call_model(call)))
+        return embed_sparse_read(root, call, err);
     call->reply.is_object = yyjson_is_obj(yyjson_obj_get(root, "inputs"));
     return call->reply.is_object ? similarity_read(root, call, err) : embed_read(root, call, err);
 }
@@ -203,7 +206,7 @@ static bool hf_read(yyjson_val *root, struct call *call, struct error *err)
                          json_type_words(root));
     if (call_model(call)->result == RESULT_JSON)
         return pipeline_read(root, call, err);
-    if (call_model(call)->task == TASK_FEATURE_EXTRACTION)
+    if (call_model(call)->task == TASK_FEATURE_EXTRACTION || serves_sparse(call_model(call)))
         return read_of_embedder(root, call, err);
     const struct task_form *form = task_form_find(call_model(call)->task);
     if (form)
@@ -257,6 +260,10 @@ static void hf_write(struct call *call, struct buf *out)
     const struct task_form *form = task_form_find(call_model(call)->task);
     if (form) {
         task_form_write(form, call, out);
+        return;
+    }
+    if (serves_sparse(call_model(call))) {
+        embed_sparse_write(call, out);
         return;
     }
     if (call_model(call)->task == TASK_FEATURE_EXTRACTION) {

@@ -47,6 +47,11 @@ bool serves_embeddings(const struct model_desc *model)
     return model->task == TASK_FEATURE_EXTRACTION && model->result == RESULT_ROWS;
 }
 
+bool serves_sparse(const struct model_desc *model)
+{
+    return model->task == TASK_SPARSE_EMBEDDING;
+}
+
 bool serves_labels(const struct model_desc *model)
 {
     return model->task == TASK_TEXT_CLASSIFICATION;
@@ -64,7 +69,8 @@ bool serves_tokens(const struct model_desc *model)
 
 bool serves_tasks(const struct model_desc *model)
 {
-    return serves_labels(model) || (model->result == RESULT_ROWS && model->task != TASK_FEATURE_EXTRACTION);
+    return serves_labels(model) || (model->result == RESULT_ROWS && model->task != TASK_FEATURE_EXTRACTION &&
+                                    model->task != TASK_SPARSE_EMBEDDING);
 }
 
 bool serves_masks(const struct model_desc *model)
@@ -75,6 +81,11 @@ bool serves_masks(const struct model_desc *model)
 bool serves_tensors(const struct model_desc *model)
 {
     return model->result == RESULT_ROWS && (serves_labels(model) || serves_embeddings(model));
+}
+
+bool serves_instances(const struct model_desc *model)
+{
+    return serves_tensors(model) || serves_sparse(model);
 }
 
 /* --- Which one is meant */

@@ -55,6 +55,7 @@ static const struct pipeline {
       [TASK_TOKEN_CLASSIFICATION] = {"TokenClassificationRequest", "TokenClassificationResponse"},
       [TASK_FILL_MASK] = {"FillMaskRequest", "FillMaskResponse"},
       [TASK_ZERO_SHOT_CLASSIFICATION] = {"ZeroShotRequest", "ZeroShotResponse"},
+      [TASK_SPARSE_EMBEDDING] = {"EmbedSparseRequest", "SparseVectors"},
 };
 
 static const struct pipeline *pipeline_of(const struct api *api)
@@ -133,8 +134,9 @@ static void put_name(const struct described *described, bool (*serves)(const str
 /* What the model of /vertex is sent elsewhere. */
 static const char *instance_schema(const struct described *described)
 {
-    const struct model_desc *desc = desc_that(described, serves_tensors);
+    const struct model_desc *desc = desc_that(described, serves_instances);
     return serves_embeddings(desc) ? "EmbedRequest"
+           : serves_sparse(desc)   ? "EmbedSparseRequest"
            : serves_ranks(desc)    ? "AnyRerankRequest"
                                    : "PredictRequest";
 }
@@ -148,6 +150,10 @@ static int schema_number(const struct described *described, char letter)
         return desc_that(described, serves_embeddings)->max_tokens;
     case 'V':
         return desc_that(described, serves_embeddings)->vocab_size - 1;
+    case 't':
+        return desc_that(described, serves_sparse)->max_tokens;
+    case 'v':
+        return desc_that(described, serves_sparse)->vocab_size - 1;
     case 'R':
         return desc_that(described, serves_ranks)->max_tokens;
     case 'W':
@@ -203,6 +209,8 @@ void put_schema_text(const struct described *described, const char *text, struct
             buf_putc(out, *text);
         else if (*++text == 'P')
             put_prompts(desc_that(described, serves_embeddings), out);
+        else if (*text == 'q')
+            put_prompts(desc_that(described, serves_sparse), out);
         else if (*text == 'p')
             put_prompts(desc_that(described, serves_tokens), out);
         else if (*text == 'I')

@@ -41,15 +41,15 @@ const struct route routes[] = {
     POST("/embed", tei_dialect, tei_embed, "EmbedRequest", "Vectors", "Embeddings"),
     POST("/embed_all", tei_dialect, tei_embed_all, "EmbedAllRequest", "TokenVectors",
          "The last hidden state of each token"),
-    POST("/embed_sparse", tei_dialect, tei_embed_sparse, "Any", "Any",
-         "Refused: no model that is served here has sparse embeddings (SPLADE)"),
+    POST("/embed_sparse", tei_dialect, tei_embed_sparse, "EmbedSparseRequest", "SparseVectors",
+         "Sparse embeddings (SPLADE): the numbers that are not 0, by token of the vocabulary"),
     POST("/similarity", tei_dialect, tei_similarity, "SimilarityRequest", "Scores",
          "Cosines of one sentence and others"),
     POST("/rerank", tei_dialect, tei_rerank, "AnyRerankRequest", "AnyRerankResponse",
          "Texts by their relevance to a query; documents in place of texts make it Cohere's and Jina's"),
 
     POST("/vertex", tei_dialect, tei_vertex, "VertexRequest", "VertexResponse",
-         "Several such requests, each as to /embed, /rerank or /predict (Vertex AI)"),
+         "Several such requests, each as to /embed, /embed_sparse, /rerank or /predict (Vertex AI)"),
 
     POST("/tokenize", tei_dialect, tei_tokenize, "TokenizeRequest", "TokenizeResponse", "Texts to tokens"),
     POST("/decode", tei_dialect, tei_decode, "DecodeRequest", "Texts", "Token ids to texts"),

@@ -1,11 +1,13 @@
-/* text-embeddings-inference's POST /embed, /embed_all and /similarity (router/src/http/types.rs of
- * version 1.9). */
+/* text-embeddings-inference's POST /embed, /embed_all, /embed_sparse and /similarity
+ * (router/src/http/types.rs of version 1.9). */
 #include <stdio.h>
+#include <string.h>
 
 #include "api/dialects.h"
 #include "api/embed.h"
 #include "api/fields.h"
 #include "api/internal.h"
+#include "api/task_json.h"
 #include "engine/embedding.h"
 
 enum { COUNT_EMBED = 7, COUNT_EMBED_ALL = 4, COUNT_SIMILARITY = 2 };
@@ -22,13 +24,52 @@ static const struct field embed_fields[COUNT_EMBED] = {
     {"encoding_format", false, read_encoding_format},
 };
 
+/* Of a model of sparse embeddings all their numbers, which are not scaled. */
+static bool read_whole_sparse(yyjson_val *root, struct call *call, struct error *err)
+{
+    call->prepare.normalise = NORMALISE_ALWAYS;
+    if (!sparse_begin(call, err) || !fields_read(root, embed_fields, COUNT_EMBED, call, err))
+        return false;
+    return call->prepare.normalise == NORMALISE_NEVER ||
+           error_set(err, ERR_UNSUPPORTED_MODEL,
+                     "`normalize` is not available for SPLADE models, such as %.100s: send the request to "
+                     "/embed_sparse, or with \"normalize\": false",
+                     api_model_name(call->api));
+}
+
 bool embed_read(yyjson_val *root, struct call *call, struct error *err)
 {
+    if (serves_sparse(call_model(call)))
+        return read_whole_sparse(root, call, err);
     return embedding_begin(call, err) && fields_read(root, embed_fields, COUNT_EMBED, call, err);
+}
+
+static void write_whole_sparse(struct call *call, struct buf *out)
+{
+    const size_t columns = (size_t)call_model(call)->columns;
+    const size_t kept = call->prepare.dimensions ? (size_t)call->prepare.dimensions : columns;
+    float *vector = arena_alloc(&call->arena, columns * sizeof *vector);
+    if (!vector) {
+        out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < call->count; i++) {
+        const struct item *item = &call->items[i];
+        memset(vector, 0, columns * sizeof *vector);
+        for (size_t j = 0; j < item->sparse_count; j++)
+            vector[item->sparse[j].index] = item->sparse[j].value;
+        buf_putc(out, i ? ',' : '[');
+        put_vector(vector, kept, call->reply.is_base64, out);
+    }
+    buf_putc(out, ']');
 }
 
 void embed_write(struct call *call, struct buf *out)
 {
+    if (serves_sparse(call_model(call))) {
+        write_whole_sparse(call, out);
+        return;
+    }
     for (size_t i = 0; i < call->count; i++) {
         buf_putc(out, i ? ',' : '[');
         put_vector(call->items[i].rows, call->items[i].columns, call->reply.is_base64, out);
@@ -81,23 +122,27 @@ const struct operation tei_embed_all = {.read = read_embed_all,
                                         .splits_lists = true,
                                         .has_times = true};
 
-/* --- /embed_sparse: a path that its clients know, with an answer that they understand */
+/* --- /embed_sparse, whose requests have the fields of /embed_all */
 
-static bool serves_sparse(const struct model_desc *model)
+bool embed_sparse_read(yyjson_val *root, struct call *call, struct error *err)
 {
-    (void)model;
-    return false;
+    return sparse_begin(call, err) && fields_read(root, embed_all_fields, COUNT_EMBED_ALL, call, err);
 }
 
-static bool read_embed_sparse(yyjson_val *root, struct call *call, struct error *err)
+void embed_sparse_write(struct call *call, struct buf *out)
 {
-    (void)root;
-    return error_set(err, ERR_UNSUPPORTED_MODEL,
-                     "%.100s is no model of sparse embeddings: linnet has no SPLADE pooling",
-                     api_model_name(call->api));
+    for (size_t i = 0; i < call->count; i++) {
+        buf_putc(out, i ? ',' : '[');
+        put_sparse(out, call->items[i].sparse, call->items[i].sparse_count);
+    }
+    buf_putc(out, ']');
 }
 
-const struct operation tei_embed_sparse = {.read = read_embed_sparse, .serves = serves_sparse};
+const struct operation tei_embed_sparse = {.read = embed_sparse_read,
+                                           .serves = serves_sparse,
+                                           .write = embed_sparse_write,
+                                           .splits_lists = true,
+                                           .has_times = true};
 
 /* --- /similarity: text 0 is the source, the others are compared with it */
 

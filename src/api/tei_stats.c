@@ -31,8 +31,9 @@ void tei_count_success(struct tei_stats *stats, const struct call *call)
     stats->successes[method_of(call)]++;
     if (call->route->operation->answer_item)
         return;
-    *(call_model(call)->task == TASK_FEATURE_EXTRACTION ? &stats->embeds : &stats->predictions) +=
-        call->count;
+    const enum task task = call_model(call)->task;
+    const bool embeds = task == TASK_FEATURE_EXTRACTION || task == TASK_SPARSE_EMBEDDING;
+    *(embeds ? &stats->embeds : &stats->predictions) += call->count;
     histogram_add_ns(&stats->duration, clock_ns() - call->begin_ns);
     histogram_add_ns(&stats->inference, call->compute_ns);
     for (size_t i = 0; i < call->count; i++)

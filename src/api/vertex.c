@@ -1,5 +1,5 @@
 /* Vertex AI's POST /vertex as text-embeddings-inference 1.9 has it: {"instances": [...]}, each of which is a
- * request to /embed, /rerank or /predict, as the model is for, to {"predictions": [...]}.
+ * request to /embed, /embed_sparse, /rerank or /predict, as the model is for, to {"predictions": [...]}.
  *
  * The texts of all instances are one job. Reading and writing an instance is that path's own operation, for
  * which the call is narrowed to the instance's texts. */
@@ -21,7 +21,10 @@ struct vertex_request {
 
 static const struct operation *operation_of(const struct model_desc *model)
 {
-    return serves_embeddings(model) ? &tei_embed : serves_ranks(model) ? &tei_rerank : &tei_predict;
+    return serves_embeddings(model) ? &tei_embed
+           : serves_sparse(model)   ? &tei_embed_sparse
+           : serves_ranks(model)    ? &tei_rerank
+                                    : &tei_predict;
 }
 
 /* One job is prepared in one way. */
@@ -68,7 +71,7 @@ static bool read(yyjson_val *root, struct call *call, struct error *err)
     const struct prepare_options plain = call->prepare;
     yyjson_val *instances = yyjson_obj_get(root, "instances"), *instance;
     size_t index, count = yyjson_arr_size(instances);
-    if (!serves_tensors(call_model(call)))
+    if (!serves_instances(call_model(call)))
         return error_set(err, ERR_UNSUPPORTED_MODEL, "%.100s has no labels, ranks or embeddings of texts",
                          api_model_name(call->api));
     if (!yyjson_is_arr(instances))
@@ -114,4 +117,4 @@ static void write(struct call *call, struct buf *out)
 }
 
 const struct operation tei_vertex = {
-    .read = read, .serves = serves_tensors, .write = write, .splits_lists = true, .has_times = true};
+    .read = read, .serves = serves_instances, .write = write, .splits_lists = true, .has_times = true};

@@ -35,6 +35,14 @@ def embedder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def splade_model(tmp_path_factory):
+    """A tiny random masked language model, called bert-mlm, whose sparse embeddings have 231 dimensions."""
+    service = started(tmp_path_factory, "splade_model", ROOT / "tests/golden/tasks/bert-mlm", "--pooling", "splade")
+    yield service
+    assert service.end() == 0
+
+
+@pytest.fixture(scope="session")
 def several(tmp_path_factory):
     """A classifier called mood, an embedder vectors and a reranker ranks in one process."""
     service = started(tmp_path_factory, "several", f"mood={MODELS / 'bert-gelu'}", f"vectors={EMBEDDER}", f"ranks={MODELS / 'bert-one-label'}")

@@ -14,7 +14,7 @@ EXAMPLES = BLOCK.findall((ROOT / "docs/clients.md").read_text())
 
 def test_every_dialect_has_an_example():
     text = " ".join(code for _, code, _ in EXAMPLES)
-    for word in ("huggingface_hub", "from openai", "/embed", "/predict", "/rerank", "cohere", "tritonclient", "/v1/rerank"):
+    for word in ("huggingface_hub", "from openai", "/embed", "/embed_sparse", "/predict", "/rerank", "cohere", "tritonclient", "/v1/rerank"):
         assert word in text
 
 

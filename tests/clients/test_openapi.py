@@ -61,7 +61,7 @@ def paths_of(service, base=""):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", ["classifier", "embedder", "reranker", "tagger", "filler", "sorter"])
+@pytest.mark.parametrize("name", ["classifier", "embedder", "splade_model", "reranker", "tagger", "filler", "sorter"])
 def test_a_server_does_what_its_description_says(request, tmp_path, name):
     service = request.getfixturevalue(name)
     served, others = paths_of(service)

@@ -256,3 +256,14 @@ def test_requests_gets_what_text_embeddings_inference_answers(embedder):
     encoded = post("/embed", inputs=TEXTS[0], encoding_format="base64").json()[0]
     assert close(struct.unpack("<32f", base64.b64decode(encoded)), vectors[0])
     assert post("/similarity", inputs={"source_sentence": TEXTS[0], "sentences": TEXTS[:1]}).json() == [pytest.approx(1)]
+
+
+def test_requests_gets_sparse_embeddings_as_text_embeddings_inference_answers(splade_model):
+    requests = pytest.importorskip("requests")
+    answer = requests.post(splade_model.url + "/embed_sparse", json={"inputs": TEXTS}, timeout=300)
+    assert answer.status_code == 200 and answer.headers["x-compute-tokens"].isdigit()
+    for values in answer.json():
+        indices = [value["index"] for value in values]
+        assert values and indices == sorted(set(indices)) and indices[-1] < 231 and all(value["value"] > 0 for value in values)
+    refused = requests.post(splade_model.url + "/embed", json={"inputs": TEXTS}, timeout=300)
+    assert refused.status_code == 424 and refused.json()["error_type"] == "Backend"
