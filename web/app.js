@@ -54,13 +54,16 @@ function inferenceBody(inputs) {
 
 const candidates = () => byId("single-candidates").value.split(",").map(word => word.trim()).filter(Boolean);
 const embeds = () => task === "feature-extraction";
+const embedsSparsely = () => task === "sparse-embedding";
 const reranks = () => task === "text-classification" && labelNames().length === 1;
 const labelNames = () => Object.values(info.model_type?.classifier?.id2label ?? info.model_type?.reranker?.id2label ?? {});
 
 // An answer as a list of {name, score}: whatever the task calls them.
 function scored(answer) {
   if (answer?.labels) return answer.labels.map((name, i) => ({name, score: answer.scores[i]}));
-  return [answer].flat(2).map(entry => ({name: entry.label ?? entry.token_str ?? entry.entity_group, score: entry.score}));
+  const entries = [answer].flat(2);
+  if (embedsSparsely()) return entries.map(({index, value}) => ({name: `token ${index}`, score: value})).sort((a, b) => b.score - a.score);
+  return entries.map(entry => ({name: entry.label ?? entry.token_str ?? entry.entity_group, score: entry.score}));
 }
 
 // --- Drawing
@@ -78,7 +81,7 @@ function drawn(name, attributes) {
   return node;
 }
 
-const percent = score => score >= 0 && score <= 1 ? `${(100 * score).toFixed(1)} %` : score.toFixed(4);
+const percent = score => score >= 0 && score <= 1 && !embedsSparsely() ? `${(100 * score).toFixed(1)} %` : score.toFixed(4);
 
 function bar(score, most) {
   const image = drawn("svg", {viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true"});
@@ -122,7 +125,8 @@ function present(text, answer) {
 
 // --- The views. Each returns the call that it makes first, for the code panel, and draws what comes back.
 
-const callOf = inputs => embeds() ? {path: "/embed", body: {inputs}} : {path: "/", body: inferenceBody(inputs)};
+const callOf = inputs => embeds() ? {path: "/embed", body: {inputs}}
+  : embedsSparsely() ? {path: "/embed_sparse", body: {inputs}} : {path: "/", body: inferenceBody(inputs)};
 
 async function runSingle(signal) {
   const text = byId("single-text").value, pair = byId("single-pair").value;
@@ -340,6 +344,7 @@ const examples = {
   "zero-shot-classification": "The train to Vienna leaves at nine from platform two.",
   "fill-mask": "The capital of France is [MASK].",
   "feature-extraction": "A small bird sings in the hedge.",
+  "sparse-embedding": "A small bird sings in the hedge.",
 };
 
 function drawFacts() {

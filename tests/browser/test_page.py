@@ -303,6 +303,7 @@ def test_entities_are_marked_where_they_stand(serve, open_page):
 @pytest.mark.parametrize("model, options, texts", [
     ("bert-mlm", [], "The bird [MASK] in the tree."),
     ("bert-nli", ["--task", "zero-shot-classification"], "The train to Vienna leaves at nine."),
+    ("bert-mlm", ["--pooling", "splade"], "The train to Vienna leaves at nine."),
 ])
 def test_other_tasks_are_shown_as_bars(serve, open_page, model, options, texts):
     page = open_page(serve(TASKS / model, *options))
