@@ -58,22 +58,19 @@ static void rank(const struct fill_options *fill, const float *logits, size_t co
     }
 }
 
-void fill_mask_predict(struct item *item, const float *rows, size_t columns)
+void fill_mask_predict(struct item *item, size_t mask, const float *logits, size_t columns)
 {
     const size_t top_k = item->fill->top_k;
-    for (size_t row = 0; row < item->row_count; row++) {
-        const float *logits = rows + row * columns;
-        struct prediction *best = item->predictions + row * top_k;
-        float max = logits[0];
-        double sum = 0;
-        for (size_t i = 1; i < columns; i++)
-            max = logits[i] > max ? logits[i] : max;
-        for (size_t i = 0; i < columns; i++)
-            sum += expf(logits[i] - max);
-        rank(item->fill, logits, columns, best);
-        for (size_t i = 0; i < top_k; i++)
-            best[i].score = (float)(expf(best[i].score - max) / sum);
-    }
+    struct prediction *best = item->predictions + mask * top_k;
+    float max = logits[0];
+    double sum = 0;
+    for (size_t i = 1; i < columns; i++)
+        max = logits[i] > max ? logits[i] : max;
+    for (size_t i = 0; i < columns; i++)
+        sum += expf(logits[i] - max);
+    rank(item->fill, logits, columns, best);
+    for (size_t i = 0; i < top_k; i++)
+        best[i].score = (float)(expf(best[i].score - max) / sum);
 }
 
 bool fill_mask_find_target(const struct engine *engine, const char *text, size_t length, struct arena *arena,

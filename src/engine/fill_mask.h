@@ -7,9 +7,9 @@
 /* Predictions where a request says nothing. */
 enum { FILL_MASK_TOP_K = 5 };
 
-/* Fills the item's predictions from rows[row_count][columns] of finite logits; equal scores in the order of
- * the targets, or of ids. */
-void fill_mask_predict(struct item *item, const float *rows, size_t columns);
+/* Fills the item's predictions of one mask from its logits[columns], which are finite; equal scores in the
+ * order of the targets, or of ids. */
+void fill_mask_predict(struct item *item, size_t mask, const float *logits, size_t columns);
 
 /* The id of a target text: the token that it is, else the first of those that it is split into. False:
  * ERR_BAD_INPUT where it has none or the model lacks it, ERR_NO_MEMORY. The engine is a native one. */

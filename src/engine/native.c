@@ -227,6 +227,40 @@ static struct lane *lane_open_native(const struct engine *engine, struct team *t
     return &lane->lane;
 }
 
+static bool all_finite(const float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(row[i]))
+            return false;
+    return true;
+}
+
+/* The masks whose logits come next, as the model hands them over. */
+struct masks {
+    struct item *const *items;
+    size_t item, mask; /* mask of items[item] */
+};
+
+static void take_masks(void *context, int row, int count, const float *rows)
+{
+    struct masks *next = context;
+    (void)row;
+    for (int i = 0; i < count; i++, next->mask++) {
+        if (next->mask == next->items[next->item]->row_count) {
+            next->item++;
+            next->mask = 0;
+        }
+        struct item *item = next->items[next->item];
+        const float *logits = rows + (size_t)i * item->columns;
+        if (!all_finite(logits, item->columns))
+            item->error = ERR_NON_FINITE;
+        else if (item->fill)
+            fill_mask_predict(item, next->mask, logits, item->columns);
+        if (!item->fill)
+            memcpy(item->rows + next->mask * item->columns, logits, item->columns * sizeof *logits);
+    }
+}
+
 /* Asks for a row of each mask. */
 static bool choose_masks(struct item *const items[], size_t count, struct arena *arena, struct batch *batch)
 {
@@ -243,8 +277,14 @@ static bool choose_masks(struct item *const items[], size_t count, struct arena 
             tokens[row_offsets[i] + (int)j] = batch->offsets[i] + items[i]->masks[j];
         row_offsets[i + 1] = row_offsets[i] + (int)items[i]->row_count;
     }
+    struct masks *masks = arena_alloc(arena, sizeof *masks);
+    if (!masks)
+        return false;
+    *masks = (struct masks){.items = items};
     batch->tokens = tokens;
     batch->row_offsets = row_offsets;
+    batch->take = take_masks;
+    batch->context = masks;
     return true;
 }
 
@@ -271,14 +311,6 @@ static bool make_batch(struct item *const items[], size_t count, struct arena *a
     return items[0]->row_kind != ROWS_MASKS || choose_masks(items, count, arena, out);
 }
 
-static bool all_finite(const float *row, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(row[i]))
-            return false;
-    return true;
-}
-
 /* The numbers of a row that are not 0. */
 static void take_sparse(struct item *item, const float *row, size_t columns)
 {
@@ -292,11 +324,6 @@ static void take_sparse(struct item *item, const float *row, size_t columns)
 static void take_rows(struct item *item, const float *rows, size_t columns)
 {
     item->error = all_finite(rows, item->row_count * columns) ? ERR_NONE : ERR_NON_FINITE;
-    if (item->fill) {
-        if (item->error == ERR_NONE)
-            fill_mask_predict(item, rows, columns);
-        return;
-    }
     if (item->sparse) {
         take_sparse(item, rows, columns);
         return;
@@ -311,14 +338,16 @@ static void lane_run_native(struct lane *lane, struct item *const items[], size_
 {
     struct native_lane *native_lane = (struct native_lane *)lane;
     const struct native *native = native_of(lane->engine);
-    bool tokens = items[0]->row_kind == ROWS_TOKENS;
+    bool tokens = items[0]->row_kind == ROWS_TOKENS, masks = items[0]->row_kind == ROWS_MASKS;
     size_t columns = (size_t)(tokens ? lane->engine->desc.token_columns : lane->engine->desc.columns);
     size_t row_count = 0;
     struct batch batch;
     struct error err;
     arena_reset(&native_lane->arena);
-    for (size_t i = 0; i < count; i++)
-        row_count += items[i]->row_count;
+    for (size_t i = 0; i < count; i++) {
+        items[i]->error = ERR_NONE;
+        row_count += masks ? 0 : items[i]->row_count; /* of masks as take_masks() is handed them */
+    }
     float *rows = arena_alloc(&native_lane->arena, row_count * columns * sizeof *rows);
     bool ran = rows && make_batch(items, count, &native_lane->arena, &batch) &&
                model_run(native->model, &batch, native_lane->team, &native_lane->arena, rows,
@@ -326,10 +355,10 @@ static void lane_run_native(struct lane *lane, struct item *const items[], size_
     for (size_t i = 0; i < count; i++) {
         if (!ran) {
             items[i]->error = ERR_NO_MEMORY;
-            continue;
+        } else if (!masks) {
+            take_rows(items[i], rows, columns);
+            rows += items[i]->row_count * columns;
         }
-        take_rows(items[i], rows, columns);
-        rows += items[i]->row_count * columns;
     }
 }
 

@@ -46,6 +46,30 @@ bool head_select(const struct model_config *config, const struct batch *batch, s
     return true;
 }
 
+/* The logits of state[m] in strips. */
+static bool hand_over(struct pass *pass, const struct rows *state, int m, struct arena *arena,
+                      struct error *err)
+{
+    enum { STRIP_BYTES = 16 << 20, LEAST_ROWS = 16 };
+    const struct batch *batch = pass->batch;
+    const size_t columns = (size_t)head_token_columns(pass->config);
+    size_t most = STRIP_BYTES / (columns * sizeof(float));
+    if (most < LEAST_ROWS)
+        most = LEAST_ROWS;
+    if (most > (size_t)m)
+        most = (size_t)m;
+    float *strip = arena_alloc(arena, most * columns * sizeof *strip);
+    if (!strip)
+        return error_set(err, ERR_NO_MEMORY, "no memory for %zu rows of %zu logits", most, columns);
+    for (int row = 0, count; row < m; row += count) {
+        count = m - row < (int)most ? m - row : (int)most;
+        const struct rows part = {.x = state->x + (size_t)row * (size_t)state->k, .k = state->k};
+        encoder_linear(pass, strip, &part, count, &pass->weights->head.output, ACT_NONE, NULL);
+        batch->take(batch->context, row, count, strip);
+    }
+    return true;
+}
+
 bool head_run(struct pass *pass, const struct selection *selection, const struct rows *states,
               struct arena *arena, float *rows, struct error *err)
 {
@@ -83,6 +107,8 @@ bool head_run(struct pass *pass, const struct selection *selection, const struct
     }
     if (embeds)
         return splade_run(pass, &state, arena, rows, err);
+    if (batch->take)
+        return hand_over(pass, &state, m, arena, err);
     if (head->kind == HEAD_NONE)
         memcpy(rows, state.x, (size_t)m * (size_t)config->hidden * sizeof *rows);
     else

@@ -29,6 +29,11 @@ struct batch {
      * tokens[row_offsets[i]..row_offsets[i + 1]] of item i, rising indices into ids; tokens NULL: for all,
      * and row_offsets is offsets. */
     const int *tokens, *row_offsets;
+
+    /* Of a masked language model, whose rows are as wide as the vocabulary: not NULL, they are handed over in
+     * order, `count` at a time from `row` on, and gone afterwards, in place of rows that hold them all. */
+    void (*take)(void *context, int row, int count, const float *rows);
+    void *context;
 };
 
 /* How to open a model; all zero is what its files say. */
@@ -64,7 +69,7 @@ struct model_facts model_facts(const struct model *model);
 int model_columns(const struct model *model);
 int model_token_columns(const struct model *model);
 
-/* rows[asked for][columns]; embeddings are not normalised. Scratch memory comes from `arena`, which the
+/* rows[asked for][columns], or NULL where the batch takes them by itself; embeddings are not normalised. Scratch memory comes from `arena`, which the
  * caller resets between batches. Items do not see each other: an item gives the same bits in any batch, with
  * any team. `times`, where it is not NULL, is added to. False: ERR_NO_MEMORY. */
 bool model_run(const struct model *model, const struct batch *batch, struct team *team, struct arena *arena,

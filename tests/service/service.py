@@ -75,9 +75,9 @@ class Service:
         body = value if isinstance(value, (bytes, str)) else json.dumps(value)
         return self.request("POST", path, body, **{"content_type": "application/json", **fields})
 
-    def resident_kib(self):
+    def resident_kib(self, which="VmRSS"):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+        return int(re.search(which + r":\s+(\d+)", status)[1])
 
     def is_sanitized(self):
         return any(word in Path(f"/proc/{self.process.pid}/maps").read_text() for word in ("libasan", "libtsan"))

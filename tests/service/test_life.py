@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -287,6 +288,44 @@ def test_memory_after_10_000_requests_is_that_after_1_000(serve):
     early = load(1000)
     late = load(9000)
     assert late <= early * 1.05, (early, late)
+
+
+def widen_vocabulary(model, size):
+    """Adds tokens of zeros, of which a text has none, to a tiny masked language model."""
+    data = (model / "model.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    entries, values, new = json.loads(data[8 : 8 + length]), data[8 + length :], b""
+    for name, entry in entries.items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        value = values[begin:end]
+        if entry["shape"][0] == 231:
+            value += bytes((size - 231) * (len(value) // 231))
+            entry["shape"][0] = size
+        entry["data_offsets"] = [len(new), len(new) + len(value)]
+        new += value
+    header = json.dumps(entries).encode()
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + new)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "vocab_size": size}))
+
+
+@pytest.mark.heavy
+def test_the_logits_of_many_masks_over_a_large_vocabulary_are_never_there_at_once(serve, tmp_path):
+    masks, texts, vocabulary = 40, 8, 100_000
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "tests/golden/tasks/bert-mlm", model)
+    widen_vocabulary(model, vocabulary)
+    server = serve("--batch-tokens", 4096, model)
+    if server.is_sanitized():
+        pytest.skip("sanitizers keep freed memory")
+    server.post("/", {"inputs": "[MASK]"})
+    before = server.resident_kib()
+    answer = server.post("/", {"inputs": ["[MASK] " * masks] * texts, "parameters": {"top_k": 2}})
+    assert answer.status == 200 and [len(text) for text in answer.json] == [masks] * texts
+    at_once_kib = masks * texts * vocabulary * 4 // 1024
+    assert server.resident_kib("VmHWM") - before < at_once_kib / 3
 
 
 def test_an_idle_server_uses_no_cpu(serve):
