@@ -20,11 +20,11 @@ struct vertex_request;
 struct reply {
     enum score_function function;
     bool has_top_k;
-    int top_k;      /* with has_top_k: labels of each text, at most label_count */
-    bool is_list;   /* the request held a list of texts */
+    int top_k;       /* with has_top_k: labels of each text, at most label_count */
+    bool is_list;    /* the request held a list of texts */
     bool has_source; /* the first text is not of the list, but what its texts are compared with */
-    bool is_object; /* the request held one text as an object */
-    bool is_nested; /* each text's labels are a list of their own, whatever the request's form */
+    bool is_object;  /* the request held one text as an object */
+    bool is_nested;  /* each text's labels are a list of their own, whatever the request's form */
 
     bool is_base64; /* embeddings as base64 of little-endian floats */
 

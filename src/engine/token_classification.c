@@ -104,7 +104,8 @@ static size_t count_characters(const char *text)
     return count;
 }
 
-/* As Python's slices have it: a place may lie past the text, and end before it begins, as it may in the package. */
+/* As Python's slices have it: a place may lie past the text, and end before it begins, as it may in the
+ * package. */
 static bool is_space(const struct work *work, size_t character)
 {
     return character < work->character_count && work->text[work->bytes[character]] == ' ';

@@ -86,8 +86,8 @@ static bool not_cached(const struct hub_settings *settings, const struct hub_nam
         err, ERR_NOT_FOUND,
         "%s: no such directory, and revision \"%s\" of that name is not in the cache (%.150s)%s%.100s%s; "
         "%s is set: unset it, or run linnet pull where there is a network",
-        name->repo, name->revision, settings->cache, why ? " (" : "", why ? why->message : "",
-        why ? ")" : "", settings->offline);
+        name->repo, name->revision, settings->cache, why ? " (" : "", why ? why->message : "", why ? ")" : "",
+        settings->offline);
 }
 
 bool hub_find(const struct hub_settings *settings, const struct hub_name *name, struct hub_progress *progress,

@@ -41,7 +41,7 @@ struct hub_settings {
     char certificates[HUB_PATH_SIZE]; /* a file of certificate authorities; "": the system's */
     const char *user_agent;
     long metadata_s, download_s; /* without a byte for so long, a request has failed */
-    const char *offline; /* the variable that says so, or NULL */
+    const char *offline;         /* the variable that says so, or NULL */
 };
 
 /* Reads HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE and their older names as

@@ -13,8 +13,9 @@ int head_token_columns(const struct model_config *config);
 bool head_select(const struct model_config *config, const struct batch *batch, struct arena *arena,
                  struct selection *out, struct error *err);
 
-/* rows[batch's rows][columns], or what batch->take() is called with, from the states that head_select() asked for. Buffers of the pass that the last
- * layer has left are overwritten; more scratch comes from `arena`. False: ERR_NO_MEMORY. */
+/* rows[batch's rows][columns], or what batch->take() is called with, from the states that head_select() asked
+ * for. Buffers of the pass that the last layer has left are overwritten; more scratch comes from `arena`.
+ * False: ERR_NO_MEMORY. */
 bool head_run(struct pass *pass, const struct selection *selection, const struct rows *states,
               struct arena *arena, float *rows, struct error *err);
 

@@ -69,9 +69,10 @@ struct model_facts model_facts(const struct model *model);
 int model_columns(const struct model *model);
 int model_token_columns(const struct model *model);
 
-/* rows[asked for][columns], or NULL where the batch takes them by itself; embeddings are not normalised. Scratch memory comes from `arena`, which the
- * caller resets between batches. Items do not see each other: an item gives the same bits in any batch, with
- * any team. `times`, where it is not NULL, is added to. False: ERR_NO_MEMORY. */
+/* rows[asked for][columns], or NULL where the batch takes them by itself; embeddings are not normalised.
+ * Scratch memory comes from `arena`, which the caller resets between batches. Items do not see each other: an
+ * item gives the same bits in any batch, with any team. `times`, where it is not NULL, is added to. False:
+ * ERR_NO_MEMORY. */
 bool model_run(const struct model *model, const struct batch *batch, struct team *team, struct arena *arena,
                float *rows, struct stage_times *times, struct error *err);
 

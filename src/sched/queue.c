@@ -219,7 +219,8 @@ static bool goes_along(const struct taking *taking, const struct item *item)
     const struct item *first = taking->out[0];
     if (item->key != first->key)
         return false;
-    return !item->batches_by_size || (item->length <= 2 * taking->shortest && taking->longest <= 2 * item->length);
+    return !item->batches_by_size ||
+           (item->length <= 2 * taking->shortest && taking->longest <= 2 * item->length);
 }
 
 /* Takes items of one job while they fit the budget and the job's share of it. */

@@ -49,9 +49,9 @@ struct taken {
 
 /* Waits for work in the lines whose budget is not 0, then fills out[0..n) with items of one of them, of at
  * most budgets[line] tokens in all (a single larger one comes alone). Items come only with others of the
- * same key, and of similar length where they want that (engine.h). Items of cancelled jobs and of jobs past their deadline are
- * completed with ERR_CANCELLED / ERR_DEADLINE by job_complete() and not returned. Returns n, or 0 when the
- * queue is closed and these lines are empty. */
+ * same key, and of similar length where they want that (engine.h). Items of cancelled jobs and of jobs past
+ * their deadline are completed with ERR_CANCELLED / ERR_DEADLINE by job_complete() and not returned. Returns
+ * n, or 0 when the queue is closed and these lines are empty. */
 size_t queue_take(struct queue *queue, const size_t budgets[], struct item *out[], size_t capacity,
                   struct taken *taken);
 
