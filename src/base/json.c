@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/utf8.h"
 
 static void *alc_malloc(void *context, size_t size)
@@ -262,16 +263,8 @@ void json_put_float(struct buf *out, float value)
         buf_puts(out, "null");
         return;
     }
-    /* Nine digits name every float (IEEE 754-2008, 5.12.2); most need fewer. */
-    char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value)
-            break;
-    }
-    buf_puts(out, text);
-    if (!strpbrk(text, ".e"))
-        buf_puts(out, ".0");
+    char text[DECIMAL_SIZE];
+    buf_append(out, text, decimal_put(value, text));
 }
 
 const char *json_type_words(yyjson_val *value)

@@ -1,7 +1,9 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/json.h"
 #include "unit.h"
 
@@ -124,6 +126,58 @@ static void every_float_reads_back_to_itself(void **state)
     }
 }
 
+/* By printf and strtof alone: the text of the least precision that reads back. */
+static void put_plainly(float value, char out[32])
+{
+    for (int precision = 6; precision <= 9; precision++) {
+        snprintf(out, 32, "%.*g", precision, (double)value);
+        if (strtof(out, NULL) == value)
+            break;
+    }
+    if (!strpbrk(out, ".e"))
+        strcat(out, ".0");
+}
+
+static void assert_as_printf(float value)
+{
+    char want[32], got[DECIMAL_SIZE + 1];
+    put_plainly(value, want);
+    got[decimal_put(value, got)] = '\0';
+    assert_string_equal(got, want);
+}
+
+static void a_float_is_written_as_printf_would(void **state)
+{
+    (void)state;
+    uint32_t bits = 1;
+    for (int i = 0; i < 400000; i++) {
+        float value;
+        bits = bits * 1664525u + 1013904223u;
+        /* One in four has any exponent, the others those of scores and embeddings: 2^-31 to 1. */
+        uint32_t word = i % 4 ? (bits & 0x80FFFFFFu) | (96 + (bits >> 24 & 31)) << 23 : bits;
+        memcpy(&value, &word, sizeof value);
+        if (isfinite(value))
+            assert_as_printf(value);
+    }
+}
+
+static void floats_beside_powers_of_ten_and_of_two_are_written_as_printf_would(void **state)
+{
+    (void)state;
+    for (int exponent = -45; exponent <= 38; exponent++) {
+        float value = (float)pow(10, exponent), near = value;
+        for (int i = 0; i < 50; i++, near = nextafterf(near, INFINITY))
+            assert_as_printf(near);
+        for (int i = 0; i < 50 && value > 0; i++, value = nextafterf(value, 0))
+            assert_as_printf(-value);
+    }
+    for (int exponent = -149; exponent < 128; exponent++)
+        for (int i = -1; i <= 1; i++)
+            assert_as_printf(i ? nextafterf(ldexpf(1, exponent), (float)i * INFINITY) : ldexpf(1, exponent));
+    for (int i = 0; i < 200000; i++)
+        assert_as_printf((float)i / 8);
+}
+
 static int free_arena(void **state)
 {
     (void)state;
@@ -141,6 +195,8 @@ int main(void)
         cmocka_unit_test(strings_are_escaped_and_bad_bytes_replaced),
         cmocka_unit_test(floats_are_the_shortest_text_that_reads_back),
         cmocka_unit_test(every_float_reads_back_to_itself),
+        cmocka_unit_test(a_float_is_written_as_printf_would),
+        cmocka_unit_test(floats_beside_powers_of_ten_and_of_two_are_written_as_printf_would),
     };
     arena_init(&arena, 0, SIZE_MAX);
     return cmocka_run_group_tests(tests, NULL, free_arena);
