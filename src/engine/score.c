@@ -52,20 +52,55 @@ void score_apply(const struct model_desc *desc, enum score_function function, co
         scores[i] = function == SCORE_SIGMOID ? 1 / (1 + expf(-logits[i])) : logits[i];
 }
 
-void score_rank(const float *scores, int n, int *order, int count)
+/* The first so far as a heap, the last of them on top. Puts `id` at the place `at`, which is free. */
+static void sift_down(const float *scores, int *order, int count, int at, int id,
+                      bool (*is_before)(const float *scores, int a, int b))
 {
-    /* Insertion into the best so far: n is small, and `count` usually 1. */
+    for (;;) {
+        int child = at * 2 + 1;
+        if (child >= count)
+            break;
+        if (child + 1 < count && is_before(scores, order[child], order[child + 1]))
+            child++;
+        if (!is_before(scores, id, order[child]))
+            break;
+        order[at] = order[child];
+        at = child;
+    }
+    order[at] = id;
+}
+
+static void sift_up(const float *scores, int *order, int at, int id,
+                    bool (*is_before)(const float *scores, int a, int b))
+{
+    for (; at > 0 && is_before(scores, order[(at - 1) / 2], id); at = (at - 1) / 2)
+        order[at] = order[(at - 1) / 2];
+    order[at] = id;
+}
+
+void score_select(const float *scores, int n, int *order, int count,
+                  bool (*is_before)(const float *scores, int a, int b))
+{
     int kept = 0;
     for (int id = 0; id < n; id++) {
-        int at = kept;
-        while (at > 0 && scores[id] > scores[order[at - 1]])
-            at--;
-        if (at == count)
-            continue;
         if (kept < count)
-            kept++;
-        for (int i = kept - 1; i > at; i--)
-            order[i] = order[i - 1];
-        order[at] = id;
+            sift_up(scores, order, kept++, id, is_before);
+        else if (kept > 0 && is_before(scores, id, order[0]))
+            sift_down(scores, order, kept, 0, id, is_before);
     }
+    while (kept > 1) {
+        const int last = order[0], moved = order[--kept];
+        sift_down(scores, order, kept, 0, moved, is_before);
+        order[kept] = last;
+    }
+}
+
+static bool is_better(const float *scores, int a, int b)
+{
+    return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+}
+
+void score_rank(const float *scores, int n, int *order, int count)
+{
+    score_select(scores, n, order, count, is_better);
 }

@@ -19,6 +19,11 @@ enum score_function score_function_of(const struct model_desc *desc);
 void score_apply(const struct model_desc *desc, enum score_function function, const float *logits,
                  float *scores);
 
+/* Fills order[0..count) with the first `count` of the indices 0..n-1, in the order that is_before(scores, a,
+ * b) says, which orders any two of them. Takes n log(count) comparisons. */
+void score_select(const float *scores, int n, int *order, int count,
+                  bool (*is_before)(const float *scores, int a, int b));
+
 /* Label ids by falling score, equal scores in id order: fills order[0..count) with the first `count` of n. */
 void score_rank(const float *scores, int n, int *order, int count);
 

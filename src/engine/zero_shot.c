@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/score.h"
 #include "text/unicode.h"
 
 /* "{0}" may stand in a template more than once. */
@@ -125,6 +126,12 @@ static void share(const float *const logits[], size_t count, int entailment, flo
         scores[i] /= sum;
 }
 
+/* The pipeline turns a rising order round. */
+static bool is_better(const float *scores, int a, int b)
+{
+    return scores[a] != scores[b] ? scores[a] > scores[b] : a > b;
+}
+
 void zero_shot_rank(const struct model_desc *desc, const float *const logits[], size_t count, bool multi,
                     float *scores, int *order)
 {
@@ -137,10 +144,5 @@ void zero_shot_rank(const struct model_desc *desc, const float *const logits[], 
         for (size_t i = 0; i < count; i++)
             scores[i] = 1 / (1 + expf(logits[i][contradiction] - logits[i][entailment]));
     }
-    for (size_t i = 0; i < count; i++) {
-        size_t at = i;
-        for (; at > 0 && scores[i] >= scores[order[at - 1]]; at--)
-            order[at] = order[at - 1];
-        order[at] = (int)i;
-    }
+    score_select(scores, (int)count, order, (int)count, is_better);
 }

@@ -62,6 +62,36 @@ static void equal_scores_stay_in_id_order(void **state)
     }
 }
 
+static int compared;
+
+static bool rises(const float *scores, int a, int b)
+{
+    compared++;
+    return scores[a] != scores[b] ? scores[a] < scores[b] : a > b;
+}
+
+/* As often as a heap takes: 4096 x log2(4096) x 2, and as many again to fill it. */
+static void the_order_of_thousands_takes_few_comparisons(void **state)
+{
+    (void)state;
+    enum { N = 4096 };
+    static float scores[N];
+    static int order[N];
+    for (int count = 1; count <= N; count *= 8) {
+        compared = 0;
+        for (int i = 0; i < N; i++)
+            scores[i] = (float)((unsigned)i * 2654435761u >> 22);
+        score_select(scores, N, order, count, rises);
+        assert_true(compared <= 3 * N * 12);
+        for (int i = 1; i < count; i++)
+            assert_true(rises(scores, order[i - 1], order[i]));
+        for (int i = 0, later = 0; i < N; i++) {
+            later += rises(scores, i, order[count - 1]);
+            assert_true(later < count);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +99,7 @@ int main(void)
         cmocka_unit_test(functions_are_named_in_any_case),
         cmocka_unit_test(scores_follow_the_formulas),
         cmocka_unit_test(equal_scores_stay_in_id_order),
+        cmocka_unit_test(the_order_of_thousands_takes_few_comparisons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
