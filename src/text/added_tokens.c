@@ -1,5 +1,7 @@
 #include "text/added_tokens.h"
 
+#include <stdlib.h>
+
 #include "text/unicode.h"
 
 /* Looking for added tokens takes time in proportion to text x longest token. */
@@ -25,12 +27,48 @@ const struct added_token *added_tokens_find(const struct added_tokens *added, co
     return index < 0 ? NULL : &added->tokens[index];
 }
 
-const char *added_tokens_text(const struct added_tokens *added, int32_t id)
+/* While tokens are still added there is no index. */
+static const char *find_unindexed(const struct added_tokens *added, int32_t id)
 {
     for (size_t i = 0; i < added->count; i++)
         if (added->tokens[i].id == id)
             return added->tokens[i].text;
     return NULL;
+}
+
+const char *added_tokens_text(const struct added_tokens *added, int32_t id)
+{
+    size_t low = 0, high = added->count;
+    if (!added->by_id)
+        return find_unindexed(added, id);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (added->by_id[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < added->count && added->by_id[low].id == id ? added->tokens[added->by_id[low].index].text
+                                                            : NULL;
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    const struct added_id *a = left, *b = right;
+    return a->id != b->id ? (a->id > b->id) - (a->id < b->id) : (a->index > b->index) - (a->index < b->index);
+}
+
+static bool index_by_id(struct added_tokens *added)
+{
+    struct added_id *by_id = arena_alloc(added->arena, added->count * sizeof *by_id);
+    if (!by_id)
+        return false;
+    for (size_t i = 0; i < added->count; i++)
+        by_id[i] = (struct added_id){added->tokens[i].id, (int32_t)i};
+    if (added->count > 1)
+        qsort(by_id, added->count, sizeof *by_id, compare_ids);
+    added->by_id = by_id;
+    return true;
 }
 
 /* The id that the package gives to a text that neither the model nor an added token has. */
@@ -114,7 +152,7 @@ bool added_tokens_finish(struct added_tokens *added, const struct normalizer *no
     normalizing_init(&normalizing, &scratch);
     bool done = add_to_tries(added, normalizer, &normalizing, err);
     arena_free(&scratch);
-    return done;
+    return done && (index_by_id(added) || no_memory(err));
 }
 
 void splitter_start(struct splitter *splitter, const struct added_tokens *added, const struct trie *trie,

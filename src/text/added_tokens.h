@@ -29,9 +29,15 @@ struct added_token {
     bool special; /* changes no ids: only what its default for `normalized` was */
 };
 
+/* A token by its id: rising, of equal ids the token that came first is first. */
+struct added_id {
+    int32_t id, index;
+};
+
 struct added_tokens {
     struct added_token *tokens; /* [count], in the order in which they came */
     size_t count;
+    struct added_id *by_id;  /* [count] after added_tokens_finish(), NULL before */
     int32_t highest_id;      /* -1: none */
     struct vocabulary index; /* text -> index into tokens */
     const struct vocabulary *model;
@@ -57,7 +63,7 @@ bool added_tokens_finish(struct added_tokens *added, const struct normalizer *no
 const struct added_token *added_tokens_find(const struct added_tokens *added, const char *text,
                                             size_t length);
 
-/* The text of the token with this id, or NULL. */
+/* The text of the token with this id, of several the first; or NULL. */
 const char *added_tokens_text(const struct added_tokens *added, int32_t id);
 
 /* A walk over a text and the tokens in it. */

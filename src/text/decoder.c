@@ -22,6 +22,15 @@ static const struct replacement WORDPIECE_CLEAN_UP[] = {
     {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
 };
 
+/* Whether any of both could replace anything: each begins with a space before one of these. */
+static bool may_clean(const char *text, size_t length)
+{
+    for (size_t i = 0; i + 1 < length; i++)
+        if (text[i] == ' ' && memchr(".?!,'nd", text[i + 1], 7))
+            return true;
+    return false;
+}
+
 static size_t replace_all(char *text, size_t length, const struct replacement *replacement)
 {
     const size_t from = strlen(replacement->from), to = strlen(replacement->to);
@@ -40,7 +49,8 @@ static size_t replace_all(char *text, size_t length, const struct replacement *r
 
 void decoder_clean_up(char *text, size_t *length)
 {
-    for (size_t i = 0; i < sizeof CLEAN_UP / sizeof *CLEAN_UP; i++)
+    const bool may = may_clean(text, *length);
+    for (size_t i = 0; may && i < sizeof CLEAN_UP / sizeof *CLEAN_UP; i++)
         *length = replace_all(text, *length, &CLEAN_UP[i]);
 }
 
@@ -62,7 +72,8 @@ static bool add_wordpiece(const struct decoder_step *step, struct piece piece, b
         !text_append(out, piece.text + skipped, piece.length - skipped))
         return false;
     size_t cleaned = out->length - begin;
-    for (size_t i = 0; step->cleans && i < sizeof WORDPIECE_CLEAN_UP / sizeof *WORDPIECE_CLEAN_UP; i++)
+    const bool cleans = step->cleans && may_clean(out->bytes + begin, cleaned);
+    for (size_t i = 0; cleans && i < sizeof WORDPIECE_CLEAN_UP / sizeof *WORDPIECE_CLEAN_UP; i++)
         cleaned = replace_all(out->bytes + begin, cleaned, &WORDPIECE_CLEAN_UP[i]);
     out->length = begin + cleaned;
     return true;
