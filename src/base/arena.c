@@ -36,8 +36,10 @@ void arena_init(struct arena *arena, size_t keep, size_t limit)
 static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
 {
     size_t room = arena->limit - arena->total;
-    if (size > room)
+    if (size > room) {
+        arena->refused = true;
         return NULL;
+    }
     size_t wanted = arena->total < FIRST_CHUNK ? FIRST_CHUNK : arena->total;
     if (wanted < arena->next)
         wanted = arena->next;
@@ -133,6 +135,7 @@ static void free_chunks(struct arena_chunk *chunk)
 void arena_reset(struct arena *arena)
 {
     struct arena_chunk *newest = arena->chunks;
+    arena->refused = false;
     if (!newest)
         return;
     if (newest->older || newest->size > arena->keep) {
@@ -152,4 +155,5 @@ void arena_free(struct arena *arena)
     free_chunks(arena->chunks);
     arena->chunks = NULL;
     arena->used = arena->total = arena->next = 0;
+    arena->refused = false;
 }

@@ -8,6 +8,7 @@
 #ifndef LINNET_BASE_ARENA_H
 #define LINNET_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_chunk;
@@ -18,6 +19,7 @@ struct arena {
     size_t total;               /* bytes of all chunks */
     size_t next;                /* least size of the next chunk */
     size_t keep, limit;
+    bool refused; /* a piece was since the last reset, for the limit's sake */
 };
 
 /* Allocates nothing yet. keep <= limit; a limit of SIZE_MAX is none. */

@@ -11,6 +11,11 @@ void buf_init(struct buf *buf)
     *buf = (struct buf){0};
 }
 
+void buf_init_limited(struct buf *buf, size_t limit)
+{
+    *buf = (struct buf){.limit = limit};
+}
+
 void buf_free(struct buf *buf)
 {
     free(buf->bytes);
@@ -20,7 +25,7 @@ void buf_free(struct buf *buf)
 void buf_clear(struct buf *buf)
 {
     buf->length = 0;
-    buf->failed = false;
+    buf->failed = buf->overfull = false;
     if (buf->bytes)
         buf->bytes[0] = '\0';
 }
@@ -31,6 +36,10 @@ bool buf_reserve(struct buf *buf, size_t more)
         return false;
     if (buf->bytes && more < buf->capacity - buf->length)
         return true;
+    if (buf->limit && more > buf->limit - buf->length) {
+        buf->failed = buf->overfull = true;
+        return false;
+    }
     if (more >= SIZE_MAX / 2 - buf->length) {
         buf->failed = true;
         return false;
@@ -38,6 +47,8 @@ bool buf_reserve(struct buf *buf, size_t more)
     size_t capacity = buf->capacity ? buf->capacity : 128;
     while (capacity <= buf->length + more)
         capacity *= 2;
+    if (buf->limit && capacity > buf->limit + 1)
+        capacity = buf->limit + 1;
     char *bytes = realloc(buf->bytes, capacity);
     if (!bytes) {
         buf->failed = true;

@@ -23,6 +23,7 @@
     X(EMPTY_INPUT, "empty_input", "a list of inputs is empty")                                             \
     X(TOO_MANY, "too_many", "more inputs than the limit in one request")                                   \
     X(TOO_LONG, "too_long", "a text has more tokens than the model takes")                                 \
+    X(TOO_LARGE, "too_large", "a request that needs, or asks for, more memory than one may have")          \
     X(BAD_MODEL, "bad_model", "a model file is damaged or contradicts another")                            \
     X(UNSUPPORTED_MODEL, "unsupported_model", "the model is sound but needs something linnet does not do") \
     X(OVERLOADED, "overloaded", "the queue is full: try again in retry_ms")                                \

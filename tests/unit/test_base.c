@@ -42,6 +42,9 @@ static void an_arena_never_passes_its_limit(void **state)
     while (arena_alloc(&arena, 100))
         got += 100;
     assert_true(got >= 8000 && got <= 10000);
+    assert_true(arena.refused);
+    arena_reset(&arena);
+    assert_false(arena.refused);
     assert_null(arena_calloc(&arena, SIZE_MAX / 2, 4));
     arena_free(&arena);
 }
@@ -92,6 +95,21 @@ static void a_buffer_grows_and_stays_a_string(void **state)
     assert_false(buf_ok(&buf));
     buf_puts(&buf, "nothing");
     assert_int_equal(buf.length, 0);
+    buf_free(&buf);
+}
+
+static void a_buffer_never_passes_its_limit(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init_limited(&buf, 10);
+    buf_puts(&buf, "0123456789");
+    assert_true(buf_ok(&buf));
+    buf_putc(&buf, 'x');
+    assert_true(buf.failed && buf.overfull);
+    assert_string_equal(buf.bytes, "0123456789");
+    buf_clear(&buf);
+    assert_true(buf_ok(&buf));
     buf_free(&buf);
 }
 
@@ -225,6 +243,7 @@ int main(void)
         cmocka_unit_test(equal_work_soon_fits_one_chunk_that_is_kept),
         cmocka_unit_test(growing_keeps_the_content),
         cmocka_unit_test(a_buffer_grows_and_stays_a_string),
+        cmocka_unit_test(a_buffer_never_passes_its_limit),
         cmocka_unit_test(a_long_message_is_cut_between_characters),
         cmocka_unit_test(a_message_stays_one_line_of_utf8_whatever_it_quotes),
         cmocka_unit_test(errno_picks_the_kind),
