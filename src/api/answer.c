@@ -22,6 +22,8 @@ struct answer_kind plain_kind_of(enum error_kind kind)
     case ERR_TOO_LONG:
     case ERR_UNSUPPORTED_MODEL:
         return (struct answer_kind){400, error_kind_name(kind)};
+    case ERR_TOO_LARGE:
+        return (struct answer_kind){413, error_kind_name(kind)};
     case ERR_NOT_FOUND:
         return (struct answer_kind){404, error_kind_name(kind)};
     case ERR_OVERLOADED:

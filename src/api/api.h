@@ -24,7 +24,8 @@ struct api_options {
     size_t asset_count;
     bool auto_truncate;   /* cut too long texts even where the request does not ask for it */
     size_t max_texts;     /* of one request, refused or computed in parts as its path says */
-    size_t inline_bytes;  /* requests with more bytes of text are tokenized off the loop thread */
+    size_t inline_bytes;  /* requests with more bytes of text (call_text_bytes()) are tokenized off the loop
+                             thread */
     unsigned deadline_ms; /* of a request in the queue; the server's request_ms */
     size_t max_body_bytes;
     size_t max_requests;    /* being prepared, waiting or computed; more get 429 */

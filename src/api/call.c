@@ -11,15 +11,24 @@ enum {
     REQUEST_DEPTH = 16,
     KEPT_CALL_BYTES = 64 << 10,
     KEPT_CALLS = 64,
-    /* Tokenizing needs 8 bytes a byte of text, tokens and rows about as much again; saying where tokens came
-     * from 100 more. */
-    CALL_BYTES_PER_BODY_BYTE = 160,
-    CALL_BASE_BYTES = 1 << 20,
+    /* A larger answer is written on a helper thread: this one takes half a millisecond. */
+    INLINE_ANSWER_BYTES = 64 << 10,
 };
 
 const struct model_desc *call_model(const struct call *call)
 {
     return &call->engine->desc;
+}
+
+const char *call_model_name(const struct call *call)
+{
+    const char *name = call->api->options.model_name;
+    return name ? name : call_model(call)->name;
+}
+
+bool call_is_wanted(const struct call *call)
+{
+    return !atomic_load_explicit(&call->job.cancelled, memory_order_relaxed);
 }
 
 /* The job is all items: before the first part of them was submitted, and after the last. */
@@ -65,7 +74,6 @@ bool call_add_bytes(struct call *call, size_t index, bool pair, const char *text
         input->text = copy;
         input->text_length = length;
     }
-    call->text_bytes += length;
     return true;
 }
 
@@ -106,8 +114,7 @@ struct call *call_new(struct api *api, struct http_exchange *x, const struct rou
         call = calloc(1, sizeof *call);
         if (!call)
             return NULL;
-        arena_init(&call->arena, KEPT_CALL_BYTES,
-                   CALL_BASE_BYTES + CALL_BYTES_PER_BODY_BYTE * api->options.max_body_bytes);
+        arena_init(&call->arena, KEPT_CALL_BYTES, call_most_arena_bytes(api));
     }
     struct arena arena = call->arena;
     *call = (struct call){.api = api,
@@ -130,6 +137,7 @@ static void release(struct call *call)
     for (size_t i = 0; i < call->count; i++)
         free(call->items[i].answer);
     free(call->sparse_room);
+    buf_free(&call->body);
     api->open_calls--;
     if (api->free_count == KEPT_CALLS) {
         call_free(call);
@@ -228,26 +236,66 @@ static bool items_are_sound(const struct call *call, struct error *err)
     return true;
 }
 
-static void answer_call(struct call *call)
+/* Any thread. */
+static void write_answer(struct call *call)
+{
+    buf_init_limited(&call->body, call_most_answer_bytes(call->api));
+    call->route->operation->write(call, &call->body);
+}
+
+static void send_answer(struct call *call)
 {
     struct error err;
-    struct buf body;
-    buf_init(&body);
-    take_all(call);
-    call->route->operation->write(call, &body);
-    if (!buf_ok(&body)) {
-        buf_free(&body);
-        error_set(&err, ERR_NO_MEMORY, "no memory for the answer");
+    struct answer_fields fields;
+    if (!call->x) {
+        release(call);
+        return;
+    }
+    if (!buf_ok(&call->body)) {
+        call_say_unwritten(call, &err);
         fail(call, &err);
         return;
     }
-    struct answer_fields fields;
     answer_fields_set(call, &fields);
     tei_count_success(&call->api->tei, call);
     const char *type = call->json_length ? "application/octet-stream" : "application/json";
     struct http_exchange *x = part(call);
+    struct buf body = call->body;
+    buf_init(&call->body);
     release(call);
     http_respond(x, 200, type, fields.fields, fields.count, &body);
+}
+
+static struct call *call_of_helper(struct http_job *job)
+{
+    return (struct call *)((char *)job - offsetof(struct call, helper_job));
+}
+
+static void write_work(struct http_job *job)
+{
+    write_answer(call_of_helper(job));
+}
+
+static void write_done(struct http_job *job)
+{
+    send_answer(call_of_helper(job));
+}
+
+static void answer_call(struct call *call)
+{
+    struct error err;
+    const size_t bytes = call_answer_bytes(call);
+    take_all(call);
+    if (bytes <= INLINE_ANSWER_BYTES) {
+        write_answer(call);
+        send_answer(call);
+        return;
+    }
+    call->helper_job = (struct http_job){.work = write_work, .done = write_done};
+    if (!http_offload(call->api->server, &call->helper_job)) {
+        error_set(&err, ERR_NO_MEMORY, "no memory to write an answer of about %zu bytes", bytes);
+        fail(call, &err);
+    }
 }
 
 /* How many items are on their way together, at most. */
@@ -351,40 +399,49 @@ static void submit(struct call *call)
 }
 
 /* Any thread: texts to items. */
-static void prepare(struct call *call)
+static bool prepare_items(struct call *call, struct error *err)
 {
     bool (*answer_item)(struct call *, size_t, struct error *) = call->route->operation->answer_item;
-    uint64_t begin = clock_ns();
     struct prepare_options options = call->prepare;
     const size_t columns = (size_t)call_model(call)->columns;
-    for (size_t i = 0; i < call->job.count; i++) {
+    for (size_t i = 0; i < call->job.count && call_is_wanted(call); i++) {
         struct item *item = &call->job.items[i];
-        if (atomic_load(&call->job.cancelled))
-            break;
         if (call->sparse_room)
             options.sparse_room = call->sparse_room + i % part_size(call) * columns;
-        bool prepared = answer_item ? answer_item(call, i, &call->error)
+        bool prepared = answer_item ? answer_item(call, i, err)
                                     : engine_prepare(call->engine, &call->inputs[i], &options, &call->arena,
-                                                     item, &call->error);
+                                                     item, err);
         if (!prepared) {
             const size_t per_text = call->items_per_text ? call->items_per_text : 1;
-            if (call->count > per_text)
-                name_text(call, i / per_text, &call->error);
-            break;
+            call_blame_limit(call, i, err);
+            if (call->count > per_text && err->kind != ERR_TOO_LARGE)
+                name_text(call, i / per_text, err);
+            return false;
         }
         item->job = &call->job;
     }
+    return true;
+}
+
+/* Any thread. */
+static void prepare(struct call *call)
+{
+    uint64_t begin = clock_ns();
+    if (call->prepare_first && !call->prepare_first(call, &call->error))
+        call_blame_limit(call, 0, &call->error);
+    else if (prepare_items(call, &call->error) && call_is_wanted(call))
+        call_answer_fits(call, &call->error);
     call->prepare_ns = clock_ns() - begin;
 }
 
 static void prepare_work(struct http_job *job)
 {
-    prepare((struct call *)((char *)job - offsetof(struct call, prepare_job)));
+    prepare(call_of_helper(job));
 }
 
 static void prepare_done(struct http_job *job)
 {
-    submit((struct call *)((char *)job - offsetof(struct call, prepare_job)));
+    submit(call_of_helper(job));
 }
 
 static bool read_body(struct call *call, struct error *err)
@@ -412,18 +469,20 @@ void call_start(struct call *call)
 {
     struct error err;
     if (!read_body(call, &err)) {
+        call_blame_limit(call, 0, &err);
         fail(call, &err);
         return;
     }
     tei_count_request(&call->api->tei, call);
-    if (call->text_bytes <= call->api->options.inline_bytes) {
+    const size_t bytes = call_text_bytes(call);
+    if (bytes <= call->api->options.inline_bytes) {
         prepare(call);
         submit(call);
         return;
     }
-    call->prepare_job = (struct http_job){.work = prepare_work, .done = prepare_done};
-    if (!http_offload(call->api->server, &call->prepare_job)) {
-        error_set(&err, ERR_NO_MEMORY, "no memory to tokenize %zu bytes of text", call->text_bytes);
+    call->helper_job = (struct http_job){.work = prepare_work, .done = prepare_done};
+    if (!http_offload(call->api->server, &call->helper_job)) {
+        error_set(&err, ERR_NO_MEMORY, "no memory to tokenize %zu bytes of text", bytes);
         fail(call, &err);
     }
 }

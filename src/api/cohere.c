@@ -75,6 +75,10 @@ bool cohere_read(yyjson_val *root, struct call *call, struct error *err)
         {"max_tokens_per_doc", false, read_max_tokens},
         {"priority", false, read_priority},
     };
+    const char *id = http_request_id(call->x);
+    call->reply.request_id = arena_strndup(&call->arena, id, strlen(id));
+    if (!call->reply.request_id)
+        return error_set(err, ERR_NO_MEMORY, "no memory for the request's id");
     call->prepare.truncate = true;
     return rank_begin(call, err) && fields_read(root, fields, sizeof fields / sizeof *fields, call, err) &&
            read_documents(root, call, err);
@@ -119,13 +123,13 @@ void cohere_write(struct call *call, int version, struct buf *out)
 {
     size_t shown;
     const struct ranked *ranks = rank_sort(call, &shown);
-    const char *model = api_model_name(call->api);
+    const char *model = call_model_name(call);
     if (!ranks) {
         out->failed = true;
         return;
     }
     buf_puts(out, "{\"id\":");
-    json_put_string(out, http_request_id(call->x), strlen(http_request_id(call->x)));
+    json_put_string(out, call->reply.request_id, strlen(call->reply.request_id));
     buf_puts(out, ",\"model\":");
     json_put_string(out, model, strlen(model));
     buf_puts(out, ",\"results\":[");

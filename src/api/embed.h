@@ -1,5 +1,5 @@
-/* What text-embeddings-inference and Hugging Face ask of an embedding model in the same words. Loop thread.
- */
+/* What text-embeddings-inference and Hugging Face ask of an embedding model in the same words. Reading is
+ * for the loop thread, writing for any. */
 #ifndef LINNET_API_EMBED_H
 #define LINNET_API_EMBED_H
 

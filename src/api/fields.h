@@ -1,4 +1,5 @@
-/* Reading the fields of a request's object: a table says which there are. Loop thread. */
+/* Reading the fields of a request's object: a table says which there are. Loop thread, but put_vector(),
+ * which is any's. */
 #ifndef LINNET_API_FIELDS_H
 #define LINNET_API_FIELDS_H
 

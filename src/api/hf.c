@@ -300,7 +300,8 @@ static struct answer_kind hf_kind_of(enum error_kind kind)
     case ERR_NOT_FOUND:
         return (struct answer_kind){404, error_kind_name(kind)};
     case ERR_TOO_LONG:
-        return (struct answer_kind){413, "too_long"};
+    case ERR_TOO_LARGE:
+        return (struct answer_kind){413, error_kind_name(kind)};
     case ERR_OVERLOADED:
         return (struct answer_kind){429, "overloaded"};
     case ERR_LOADING:

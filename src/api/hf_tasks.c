@@ -8,11 +8,13 @@
 #include "api/task_json.h"
 #include "engine/zero_shot.h"
 
+enum { KEPT_SCRATCH_BYTES = 1 << 20 };
+
 /* What a request asks besides its texts. Lives in the call's arena, as all that it points to. */
 struct task_request {
-    struct arena *arena;
     struct entity_options entities;
     struct fill_options fill;
+    struct label_list targets;
     struct candidates candidates;
     const char *template;
     size_t template_length;
@@ -91,6 +93,13 @@ static const char *copy_text(yyjson_val *text, struct call *call, size_t *length
     return copy;
 }
 
+static bool start_list(size_t count, struct call *call, struct label_list *out, struct error *err)
+{
+    *out = (struct label_list){arena_alloc(&call->arena, count * sizeof *out->labels),
+                               arena_alloc(&call->arena, count * sizeof *out->lengths), count};
+    return (out->labels && out->lengths) || no_memory(err);
+}
+
 /* A list of strings; `want` says so in messages. */
 static bool read_list(yyjson_val *list, const char *name, const char *want, struct call *call,
                       struct label_list *out, struct error *err)
@@ -99,11 +108,8 @@ static bool read_list(yyjson_val *list, const char *name, const char *want, stru
     yyjson_val *text;
     if (!yyjson_is_arr(list))
         return refuse_parameter(name, list, want, err);
-    *out = (struct label_list){arena_alloc(&call->arena, yyjson_arr_size(list) * sizeof *out->labels),
-                               arena_alloc(&call->arena, yyjson_arr_size(list) * sizeof *out->lengths),
-                               yyjson_arr_size(list)};
-    if (!out->labels || !out->lengths)
-        return no_memory(err);
+    if (!start_list(yyjson_arr_size(list), call, out, err))
+        return false;
     yyjson_arr_foreach (list, index, count, text) {
         if (!yyjson_is_str(text))
             return error_set(err, ERR_BAD_INPUT, "the parameter \"%s\" holds %s, want %s", name,
@@ -122,7 +128,6 @@ static bool start_request(struct call *call, struct error *err)
     struct task_request *request = arena_calloc(&call->arena, 1, sizeof *request);
     if (!request)
         return no_memory(err);
-    request->arena = &call->arena;
     call->request = request;
     return true;
 }
@@ -234,11 +239,11 @@ static bool entities_read(yyjson_val *root, struct call *call, struct error *err
     return read_texts(root, 1, call, err) && read_parameters(root, entity_parameters, call, err);
 }
 
-static bool put_text_entities(const struct call *call, size_t index, struct buf *out, struct error *err)
+static bool put_text_entities(const struct call *call, size_t index, struct buf *out, struct arena *scratch,
+                              struct error *err)
 {
-    const struct task_request *request = call->request;
-    return put_entities(out, call->engine, &call->inputs[index], &call->items[index], &request->entities,
-                        request->arena, err);
+    return put_entities(out, call->engine, &call->inputs[index], &call->items[index],
+                        &call->request->entities, scratch, err);
 }
 
 /* --- Fill-mask */
@@ -261,28 +266,40 @@ static bool read_top_k(yyjson_val *value, struct call *call, struct error *err)
 
 static bool read_targets(yyjson_val *value, struct call *call, struct error *err)
 {
-    struct label_list list = {0};
-    const char *text;
-    size_t length;
+    struct label_list *list = &call->request->targets;
     if (yyjson_is_null(value))
         return true;
     if (yyjson_is_str(value)) {
-        if (!(text = copy_text(value, call, &length, err)))
+        if (!start_list(1, call, list, err) || !(*list->labels = copy_text(value, call, list->lengths, err)))
             return false;
-        list = (struct label_list){&text, &length, 1};
-    } else if (!read_list(value, "targets", "a string or a list of strings", call, &list, err)) {
+    } else if (!read_list(value, "targets", "a string or a list of strings", call, list, err)) {
         return false;
     }
-    if (list.count == 0)
+    if (list->count == 0)
         return error_set(err, ERR_BAD_INPUT, "the parameter \"targets\" is an empty list, want a target");
-    int32_t *ids = arena_alloc(&call->arena, list.count * sizeof *ids);
+    for (size_t i = 0; i < list->count; i++)
+        call->more_bytes += list->lengths[i] + CALL_BYTES_A_TEXT;
+    return true;
+}
+
+/* Targets are tokenized as texts are. */
+static bool find_targets(struct call *call, struct error *err)
+{
+    const struct label_list *list = &call->request->targets;
+    struct fill_options *fill = &call->request->fill;
+    if (list->count == 0)
+        return true;
+    int32_t *ids = arena_alloc(&call->arena, list->count * sizeof *ids);
     if (!ids)
         return no_memory(err);
-    for (size_t i = 0; i < list.count; i++)
-        if (!fill_mask_find_target(call->engine, list.labels[i], list.lengths[i], &call->arena, &ids[i], err))
+    for (size_t i = 0; i < list->count; i++)
+        if (!fill_mask_find_target(call->engine, list->labels[i], list->lengths[i], &call->arena, &ids[i],
+                                   err))
             return false;
-    call->request->fill.targets = ids;
-    call->request->fill.target_count = fill_mask_unique(ids, list.count);
+    fill->targets = ids;
+    fill->target_count = fill_mask_unique(ids, list->count);
+    if (fill->top_k > fill->target_count)
+        fill->top_k = fill->target_count;
     return true;
 }
 
@@ -329,18 +346,19 @@ static bool fillings_read(yyjson_val *root, struct call *call, struct error *err
     fill->top_k = FILL_MASK_TOP_K < vocabulary ? FILL_MASK_TOP_K : vocabulary;
     call->prepare.rows = ROWS_MASKS;
     call->prepare.fill = fill;
+    call->prepare_first = find_targets;
     if (!read_texts(root, 1, call, err) || !read_parameters(root, fill_parameters, call, err))
         return false;
-    if (fill->targets && fill->top_k > fill->target_count)
-        fill->top_k = fill->target_count;
     /* The pipeline's own: a list of one text is answered as that text. */
     call->reply.is_list = call->reply.is_list && call->request->text_count > 1;
     return true;
 }
 
-static bool put_text_fillings(const struct call *call, size_t index, struct buf *out, struct error *err)
+static bool put_text_fillings(const struct call *call, size_t index, struct buf *out, struct arena *scratch,
+                              struct error *err)
 {
-    return put_fillings(out, call->engine, &call->items[index], call->request->arena, err);
+    (void)scratch;
+    return put_fillings(out, call->engine, &call->items[index], &call->job.cancelled, err);
 }
 
 /* --- Zero-shot classification */
@@ -395,17 +413,17 @@ static bool make_hypotheses(struct call *call, struct error *err)
 {
     const struct task_request *request = call->request;
     const struct candidates *candidates = &request->candidates;
+    for (size_t text = 0; text < request->text_count; text++)
+        if (call->inputs[text * candidates->count].text_length == 0)
+            return error_set(err, ERR_BAD_INPUT, "a text is empty, want one to compare with the labels");
     for (size_t i = 0; i < candidates->count; i++) {
         const char *hypothesis;
         size_t length;
         if (!zero_shot_hypothesis(request->template, request->template_length, candidates->labels[i],
                                   candidates->lengths[i], &call->arena, &hypothesis, &length, err))
             return false;
-        call->text_bytes += length;
         for (size_t text = 0; text < request->text_count; text++) {
             struct input *input = &call->inputs[text * candidates->count + i];
-            if (input->text_length == 0)
-                return error_set(err, ERR_BAD_INPUT, "a text is empty, want one to compare with the labels");
             input->pair = hypothesis;
             input->pair_length = length;
         }
@@ -428,15 +446,21 @@ static bool candidates_read(yyjson_val *root, struct call *call, struct error *e
         return error_set(err, ERR_BAD_INPUT,
                          "the parameter \"candidate_labels\" is missing or empty, want labels such as "
                          "{\"parameters\": {\"candidate_labels\": [\"sports\", \"politics\"]}}");
-    return read_texts(root, request->candidates.count, call, err) && make_hypotheses(call, err);
+    if (!read_texts(root, request->candidates.count, call, err))
+        return false;
+    for (size_t i = 0; i < request->candidates.count; i++)
+        call->more_bytes += (request->template_length + request->candidates.lengths[i]) * request->text_count;
+    call->prepare_first = make_hypotheses;
+    return true;
 }
 
-static bool put_text_candidates(const struct call *call, size_t index, struct buf *out, struct error *err)
+static bool put_text_candidates(const struct call *call, size_t index, struct buf *out, struct arena *scratch,
+                                struct error *err)
 {
     const struct task_request *request = call->request;
     const size_t first = index * request->candidates.count;
     return put_candidates(out, call->engine, &call->inputs[first], &call->items[first], &request->candidates,
-                          request->arena, err);
+                          scratch, err);
 }
 
 /* --- All */
@@ -458,15 +482,19 @@ const struct task_form *task_form_find(enum task task)
 void task_form_write(const struct task_form *form, const struct call *call, struct buf *out)
 {
     struct error err;
+    struct arena scratch;
+    arena_init(&scratch, KEPT_SCRATCH_BYTES, SIZE_MAX);
     if (call->reply.is_list)
         buf_putc(out, '[');
-    for (size_t i = 0; i < call->request->text_count; i++) {
+    for (size_t i = 0; i < call->request->text_count && call_is_wanted(call) && buf_ok(out); i++) {
         if (i)
             buf_putc(out, ',');
+        arena_reset(&scratch);
         /* What can fail here is memory alone, and a failed buffer says so. */
-        if (!form->put(call, i, out, &err))
+        if (!form->put(call, i, out, &scratch, &err))
             out->failed = true;
     }
+    arena_free(&scratch);
     if (call->reply.is_list)
         buf_putc(out, ']');
 }

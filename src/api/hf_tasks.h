@@ -9,8 +9,9 @@ struct task_form {
     enum task task;
     /* Reads "inputs" and "parameters" of a request's object. */
     bool (*read)(yyjson_val *root, struct call *call, struct error *err);
-    /* Appends the answer to text `index`. False: ERR_NO_MEMORY. */
-    bool (*put)(const struct call *call, size_t index, struct buf *out, struct error *err);
+    /* Appends the answer to text `index`. False: ERR_NO_MEMORY. Any thread. */
+    bool (*put)(const struct call *call, size_t index, struct buf *out, struct arena *scratch,
+                struct error *err);
 };
 
 /* NULL for a task that has none here. */

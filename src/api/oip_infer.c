@@ -325,7 +325,7 @@ static void write(struct call *call, struct buf *out)
     const struct oip_request *request = call->reply.oip;
     bool any = false, any_binary = false;
     buf_putc(out, '{');
-    json_put_field(out, "model_name", api_model_name(call->api));
+    json_put_field(out, "model_name", call_model_name(call));
     buf_puts(out, "\"model_version\":\"1\",");
     if (request->id) {
         buf_puts(out, "\"id\":");

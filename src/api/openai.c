@@ -22,10 +22,10 @@ static bool read_embeddings(yyjson_val *root, struct call *call, struct error *e
 
 static void write_embeddings(struct call *call, struct buf *out)
 {
-    const char *model = api_model_name(call->api);
+    const char *model = call_model_name(call);
     size_t tokens = 0;
     buf_puts(out, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < call->count; i++) {
+    for (size_t i = 0; i < call->count && call_is_wanted(call); i++) {
         const struct item *item = &call->items[i];
         tokens += item->length;
         buf_printf(out, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "", i);

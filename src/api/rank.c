@@ -32,7 +32,6 @@ static bool add_pair(struct call *call, size_t index, yyjson_val *text, const ch
     /* The query's bytes are shared, but they are tokenized with each text. */
     call->inputs[index].text = call->inputs[0].text;
     call->inputs[index].text_length = call->inputs[0].text_length;
-    call->text_bytes += call->inputs[0].text_length;
     return call_add_text(call, index, true, text, field, err);
 }
 

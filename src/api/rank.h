@@ -1,4 +1,5 @@
-/* Texts by their relevance to a query, as every dialect of rerankers asks for it. Loop thread.
+/* Texts by their relevance to a query, as every dialect of rerankers asks for it. Loop thread, but
+ * rank_sort(), which is any's.
  *
  * The model is a cross-encoder: it classifies pairs, has one label, and the sigmoid of its logit is the
  * relevance.

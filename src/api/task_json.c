@@ -36,40 +36,74 @@ bool put_entities(struct buf *out, const struct engine *engine, const struct inp
     return true;
 }
 
-static bool put_mask(struct buf *out, const struct engine *engine, const struct item *item, size_t mask,
-                     struct arena *arena, struct error *err)
+/* Predictions on their way into an answer. */
+struct writing {
+    struct buf *out;
+    const struct engine *engine;
+    const struct item *item;
+    const atomic_bool *unwanted; /* or NULL */
+    struct arena scratch;        /* emptied for each of them, whose sequence is the whole text again */
+};
+
+static bool goes_on(const struct writing *writing)
 {
-    const struct prediction *predictions = item->predictions + mask * item->fill->top_k;
-    buf_putc(out, '[');
-    for (size_t i = 0; i < item->fill->top_k; i++) {
-        struct filling filling;
-        if (!fill_mask_decode(engine, item, mask, &predictions[i], arena, &filling, err))
-            return false;
-        buf_puts(out, i ? ",{\"score\":" : "{\"score\":");
-        json_put_float(out, predictions[i].score);
-        buf_printf(out, ",\"token\":%d,\"token_str\":", (int)predictions[i].id);
-        json_put_string(out, filling.token, filling.token_length);
-        buf_puts(out, ",\"sequence\":");
-        json_put_string(out, filling.sequence, filling.sequence_length);
-        buf_putc(out, '}');
-    }
-    buf_putc(out, ']');
+    return buf_ok(writing->out) && !(writing->unwanted && atomic_load(writing->unwanted));
+}
+
+static bool put_prediction(struct writing *writing, size_t mask, const struct prediction *prediction,
+                           struct error *err)
+{
+    struct buf *out = writing->out;
+    struct filling filling;
+    arena_reset(&writing->scratch);
+    if (!fill_mask_decode(writing->engine, writing->item, mask, prediction, &writing->scratch, &filling, err))
+        return false;
+    buf_puts(out, "{\"score\":");
+    json_put_float(out, prediction->score);
+    buf_printf(out, ",\"token\":%d,\"token_str\":", (int)prediction->id);
+    json_put_string(out, filling.token, filling.token_length);
+    buf_puts(out, ",\"sequence\":");
+    json_put_string(out, filling.sequence, filling.sequence_length);
+    buf_putc(out, '}');
     return true;
 }
 
-bool put_fillings(struct buf *out, const struct engine *engine, const struct item *item, struct arena *arena,
-                  struct error *err)
+static bool put_mask(struct writing *writing, size_t mask, struct error *err)
 {
-    if (item->row_count == 1)
-        return put_mask(out, engine, item, 0, arena, err);
-    buf_putc(out, '[');
-    for (size_t mask = 0; mask < item->row_count; mask++) {
-        buf_puts(out, mask ? "," : "");
-        if (!put_mask(out, engine, item, mask, arena, err))
+    const size_t count = writing->item->fill->top_k;
+    const struct prediction *predictions = writing->item->predictions + mask * count;
+    buf_putc(writing->out, '[');
+    for (size_t i = 0; i < count && goes_on(writing); i++) {
+        buf_puts(writing->out, i ? "," : "");
+        if (!put_prediction(writing, mask, &predictions[i], err))
             return false;
     }
-    buf_putc(out, ']');
+    buf_putc(writing->out, ']');
     return true;
+}
+
+static bool put_masks(struct writing *writing, struct error *err)
+{
+    if (writing->item->row_count == 1)
+        return put_mask(writing, 0, err);
+    buf_putc(writing->out, '[');
+    for (size_t mask = 0; mask < writing->item->row_count && goes_on(writing); mask++) {
+        buf_puts(writing->out, mask ? "," : "");
+        if (!put_mask(writing, mask, err))
+            return false;
+    }
+    buf_putc(writing->out, ']');
+    return true;
+}
+
+bool put_fillings(struct buf *out, const struct engine *engine, const struct item *item,
+                  const atomic_bool *unwanted, struct error *err)
+{
+    struct writing writing = {.out = out, .engine = engine, .item = item, .unwanted = unwanted};
+    arena_init(&writing.scratch, SIZE_MAX, SIZE_MAX);
+    bool put = put_masks(&writing, err);
+    arena_free(&writing.scratch);
+    return put;
 }
 
 bool put_candidates(struct buf *out, const struct engine *engine, const struct input *input,

@@ -3,6 +3,8 @@
 #ifndef LINNET_API_TASK_JSON_H
 #define LINNET_API_TASK_JSON_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "engine/fill_mask.h"
 #include "engine/token_classification.h"
@@ -14,9 +16,10 @@ bool put_entities(struct buf *out, const struct engine *engine, const struct inp
                   const struct item *item, const struct entity_options *options, struct arena *arena,
                   struct error *err);
 
-/* A list of {"score", "token", "token_str", "sequence"} for the text's only mask, or a list of such lists. */
-bool put_fillings(struct buf *out, const struct engine *engine, const struct item *item, struct arena *arena,
-                  struct error *err);
+/* A list of {"score", "token", "token_str", "sequence"} for the text's only mask, or a list of such lists;
+ * some of them where `unwanted` (or NULL) is set meanwhile. On failure false and ERR_NO_MEMORY. */
+bool put_fillings(struct buf *out, const struct engine *engine, const struct item *item,
+                  const atomic_bool *unwanted, struct error *err);
 
 /* {"sequence": ..., "labels": [...], "scores": [...]} of the labels' items[count] for one text. */
 struct candidates {

@@ -116,6 +116,7 @@ static struct answer_kind tei_kind_of(enum error_kind kind)
         return (struct answer_kind){400, "Empty"};
     case ERR_TOO_MANY:
     case ERR_TOO_LONG:
+    case ERR_TOO_LARGE:
         return (struct answer_kind){413, "Validation"};
     case ERR_NOT_FOUND:
         return (struct answer_kind){404, "Validation"};

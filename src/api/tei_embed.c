@@ -53,7 +53,7 @@ static void write_whole_sparse(struct call *call, struct buf *out)
         out->failed = true;
         return;
     }
-    for (size_t i = 0; i < call->count; i++) {
+    for (size_t i = 0; i < call->count && call_is_wanted(call); i++) {
         const struct item *item = &call->items[i];
         memset(vector, 0, columns * sizeof *vector);
         for (size_t j = 0; j < item->sparse_count; j++)
@@ -70,7 +70,7 @@ void embed_write(struct call *call, struct buf *out)
         write_whole_sparse(call, out);
         return;
     }
-    for (size_t i = 0; i < call->count; i++) {
+    for (size_t i = 0; i < call->count && call_is_wanted(call); i++) {
         buf_putc(out, i ? ',' : '[');
         put_vector(call->items[i].rows, call->items[i].columns, call->reply.is_base64, out);
     }
@@ -103,7 +103,7 @@ static bool read_embed_all(yyjson_val *root, struct call *call, struct error *er
 static void write_embed_all(struct call *call, struct buf *out)
 {
     buf_putc(out, '[');
-    for (size_t i = 0; i < call->count; i++) {
+    for (size_t i = 0; i < call->count && call_is_wanted(call); i++) {
         const struct item *item = &call->items[i];
         buf_puts(out, i ? ",[" : "[");
         for (size_t row = 0; row < item->row_count; row++) {

@@ -47,6 +47,7 @@ void tei_count_failure(struct tei_stats *stats, enum error_kind kind)
     case ERR_EMPTY_INPUT:
     case ERR_TOO_MANY:
     case ERR_TOO_LONG:
+    case ERR_TOO_LARGE:
         stats->failures[TEI_VALIDATION]++;
         break;
     case ERR_BAD_INPUT:

@@ -152,7 +152,7 @@ bool task_run_put(const struct task_run *run, const struct engine *engine, const
     case TASK_TOKEN_CLASSIFICATION:
         return put_entities(out, engine, input, items, &run->entities, arena, err);
     case TASK_FILL_MASK:
-        return put_fillings(out, engine, items, arena, err);
+        return put_fillings(out, engine, items, NULL, err);
     default:
         return put_candidates(out, engine, input, items, &run->candidates, arena, err);
     }
