@@ -212,7 +212,7 @@ def test_an_answer_that_is_being_written_is_sent_before_the_end(serve):
     answers = []
     asking = threading.Thread(target=lambda: answers.append(service.post("/", many_masks(16))))
     asking.start()
-    time.sleep(0.5)
+    time.sleep(0.15 * SLOWNESS)
     service.process.send_signal(signal.SIGTERM)
     asking.join()
     assert [answer.status for answer in answers] == [200]
