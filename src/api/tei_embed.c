@@ -131,7 +131,7 @@ bool embed_sparse_read(yyjson_val *root, struct call *call, struct error *err)
 
 void embed_sparse_write(struct call *call, struct buf *out)
 {
-    for (size_t i = 0; i < call->count; i++) {
+    for (size_t i = 0; i < call->count && call_is_wanted(call); i++) {
         buf_putc(out, i ? ',' : '[');
         put_sparse(out, call->items[i].sparse, call->items[i].sparse_count);
     }
