@@ -54,7 +54,7 @@ static bool find_digits(float value, struct digits *out)
 /* A fraction, or a number with an exponent where that is below -4, without zeros at the end. */
 static size_t put_digits(struct digits digits, char *out)
 {
-    char text[10], *to = out;
+    char text[10] = "", *to = out;
     while (digits.value % 10 == 0 && digits.count > 1) {
         digits.value /= 10;
         digits.count--;
@@ -97,7 +97,9 @@ size_t decimal_put(float value, char out[DECIMAL_SIZE])
         if (strtof(out, NULL) == value)
             break;
     }
-    if (!strpbrk(out, ".e"))
-        strcat(out, ".0");
-    return strlen(out);
+    const size_t length = strlen(out);
+    if (strpbrk(out, ".e"))
+        return length;
+    memcpy(out + length, ".0", sizeof ".0");
+    return length + 2;
 }

@@ -25,8 +25,9 @@ static const struct replacement WORDPIECE_CLEAN_UP[] = {
 /* Whether any of both could replace anything: each begins with a space before one of these. */
 static bool may_clean(const char *text, size_t length)
 {
+    static const char seconds[] = {'.', '?', '!', ',', '\'', 'n', 'd'};
     for (size_t i = 0; i + 1 < length; i++)
-        if (text[i] == ' ' && memchr(".?!,'nd", text[i + 1], 7))
+        if (text[i] == ' ' && memchr(seconds, text[i + 1], sizeof seconds))
             return true;
     return false;
 }
