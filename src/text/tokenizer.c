@@ -201,14 +201,15 @@ static bool start_work(struct work *work, const struct tokenizer *tokenizer, siz
     return ids_reserve(&work->ids, (text_length + pair_length) / 4 + 16);
 }
 
-bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t text_length,
-                      const char *pair, size_t pair_length, const struct encode_options *options,
-                      struct arena *arena, struct encoding *out, struct error *err)
+static bool encode(const struct tokenizer *tokenizer, const char *text, size_t text_length, const char *pair,
+                   size_t pair_length, const struct encode_options *options, struct arena *scratch,
+                   struct arena *arena, struct encoding *out, struct error *err)
 {
     struct work work;
     size_t first_length = 0;
-    bool fits = start_work(&work, tokenizer, text_length, pair ? pair_length : 0, options->places, arena) &&
-                encode_text(&work, text, text_length);
+    bool fits =
+        start_work(&work, tokenizer, text_length, pair ? pair_length : 0, options->places, scratch) &&
+        encode_text(&work, text, text_length);
     if (fits) {
         first_length = work.ids.count;
         fits = !pair || encode_text(&work, pair, pair_length);
@@ -222,6 +223,18 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_
                               work.ids.count - first_length};
     return postprocessor_apply(&tokenizer->postprocessor, first, pair ? &second : NULL, options, arena, out,
                                err);
+}
+
+bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t text_length,
+                      const char *pair, size_t pair_length, const struct encode_options *options,
+                      struct arena *arena, struct encoding *out, struct error *err)
+{
+    struct arena scratch;
+    arena_init(&scratch, 0, arena->limit);
+    bool encoded = encode(tokenizer, text, text_length, pair, pair_length, options, &scratch, arena, out, err);
+    arena->refused |= scratch.refused;
+    arena_free(&scratch);
+    return encoded;
 }
 
 size_t tokenizer_special_count(const struct tokenizer *tokenizer, bool pair)

@@ -121,8 +121,9 @@ bool tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, siz
  * empty pair is a pair (transformers takes an empty text_pair of one text for none). The texts must be valid
  * UTF-8 and may hold NUL.
  *
- * The result lives in `arena`, as does scratch memory: 6 to 12 bytes a byte of ordinary text, about 60 where
- * a text is one long word of a BPE or Unigram model, about 100 more with places. On failure false:
+ * The result lives in `arena`. Scratch memory, which may be as much as the arena's limit, is given back: 6 to
+ * 12 bytes a byte of ordinary text, about 60 where a text is one long word of a BPE or Unigram model, about
+ * 100 more with places. On failure false:
  * ERR_BAD_INPUT where max_tokens is below the count of special tokens, ERR_TOO_LONG where only_first or
  * only_second cannot cut that much from its sequence, ERR_NO_MEMORY.
  */

@@ -140,8 +140,8 @@ def refused(service, path, value, *words):
 
 def test_texts_that_do_not_fit_are_refused_with_how_many_do(serve):
     service = serve(EMBEDDINGS / "mean", "--payload-limit", 4000, "--default-prompt", "a good film " * 400)
-    request = {"inputs": ["yes"] * 200, "truncate": True}
-    refused(service, "/embed", request, "200 texts with their results need more than the 1 MiB", " fit: send fewer in a request")
+    request = {"inputs": ["yes"] * 500, "truncate": True}
+    refused(service, "/embed", request, "500 texts with their results need more than the 1 MiB", " fit: send fewer in a request")
     fitting = int(re.search(r"the first (\d+) fit", service.post("/embed", request).json["error"])[1])
     assert service.post("/embed", dict(request, inputs=["yes"] * fitting)).status == 200
 

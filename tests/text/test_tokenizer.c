@@ -272,6 +272,24 @@ static void a_truncation_that_cannot_be_met_is_an_error(void **state)
     tokenizer_close(tokenizer);
 }
 
+static void scratch_memory_of_a_long_text_is_given_back(void **state)
+{
+    (void)state;
+    enum { LENGTH = 1 << 20 };
+    static char text[LENGTH];
+    const struct encode_options options = {.truncate = true, .max_tokens = 16, .places = true};
+    struct tokenizer *tokenizer = open_vocab(VOCAB, NULL);
+    struct arena arena;
+    struct encoding out;
+    struct error err;
+    memset(text, 'x', LENGTH);
+    arena_init(&arena, 0, SIZE_MAX);
+    assert_true(tokenizer_encode(tokenizer, text, LENGTH, NULL, 0, &options, &arena, &out, &err));
+    assert_in_range(arena.total, 1, 64 << 10);
+    arena_free(&arena);
+    tokenizer_close(tokenizer);
+}
+
 static void an_arena_that_is_full_is_an_error(void **state)
 {
     (void)state;
@@ -533,6 +551,7 @@ int main(void)
         cmocka_unit_test(a_pair_has_the_second_type_behind_the_first_sep),
         cmocka_unit_test(truncation_cuts_the_longer_text_and_counts_what_there_was),
         cmocka_unit_test(a_truncation_that_cannot_be_met_is_an_error),
+        cmocka_unit_test(scratch_memory_of_a_long_text_is_given_back),
         cmocka_unit_test(an_arena_that_is_full_is_an_error),
         cmocka_unit_test(marks_out_of_order_take_time_in_proportion),
         cmocka_unit_test(ids_and_tokens_are_found_both_ways),
