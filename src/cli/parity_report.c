@@ -1,5 +1,6 @@
 #include "cli/parity_report.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -94,10 +95,20 @@ static void put_json_text(struct buf *out, const struct parity *parity, const st
     buf_putc(out, '}');
 }
 
+/* "name":value, with a comma behind it; NaN and infinities, which JSON lacks, become null. */
+static void put_json_figure(struct buf *out, const char *name, double value)
+{
+    if (isfinite(value))
+        buf_printf(out, "\"%s\":%.9g,", name, value);
+    else
+        buf_printf(out, "\"%s\":null,", name);
+}
+
 static void put_json_embeddings(struct buf *out, const struct parity *parity)
 {
-    buf_printf(out, "\"max_difference\":%.6g,\"min_cosine\":%.9g,\"worst\":{\"difference\":",
-               parity->logit_difference, parity->least_cosine);
+    put_json_figure(out, "max_difference", parity->logit_difference);
+    put_json_figure(out, "min_cosine", parity->least_cosine);
+    buf_puts(out, "\"worst\":{\"difference\":");
     put_json_text(out, parity, &parity->worst_logit);
     buf_puts(out, ",\"cosine\":");
     put_json_text(out, parity, &parity->worst_cosine);
@@ -109,8 +120,9 @@ static void put_json_labels(struct buf *out, const struct parity *parity)
     if (parity_has_rows(parity))
         buf_printf(out, "\"%s\":%zu,\"clear_flips\":%zu,", rows_word(parity), parity->rows,
                    parity->clear_flips);
-    buf_printf(out, "\"max_logit_difference\":%.6g,\"max_score_difference\":%.6g,\"flips\":%zu,",
-               parity->logit_difference, parity->score_difference, parity->flips);
+    put_json_figure(out, "max_logit_difference", parity->logit_difference);
+    put_json_figure(out, "max_score_difference", parity->score_difference);
+    buf_printf(out, "\"flips\":%zu,", parity->flips);
     if (!parity_has_rows(parity))
         buf_printf(out, "\"gold\":%zu,\"right\":%zu,\"golden_right\":%zu,", parity->gold, parity->right,
                    parity->wanted_right);

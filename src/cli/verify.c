@@ -75,6 +75,17 @@ static const char *row_word(const struct parity *parity)
     return parity->unit == PARITY_MASKS ? "mask" : "token";
 }
 
+/* A number of a field. A float has to hold it: what is infinite is no figure to hold a model against. */
+static bool read_number(const char *key, yyjson_val *value, float *out, struct error *err)
+{
+    if (!yyjson_is_num(value))
+        return error_set(err, ERR_BAD_INPUT, "\"%s\" has %s, want numbers", key, json_type_words(value));
+    *out = (float)yyjson_get_num(value);
+    return isfinite(*out) ||
+           error_set(err, ERR_BAD_INPUT, "\"%s\" has %g, want numbers that a float can hold", key,
+                     yyjson_get_num(value));
+}
+
 /* A list of one number a column to out[columns]. */
 static bool read_numbers(const struct verify *self, const char *key, yyjson_val *list, float *out,
                          struct error *err)
@@ -93,14 +104,9 @@ static bool read_numbers(const struct verify *self, const char *key, yyjson_val 
                          : parity->unit == PARITY_TOKENS   ? ", one a label, for each token"
                          : parity->unit == PARITY_MASKS    ? ", one a token of the vocabulary, for each mask"
                                                            : ", one a label");
-    yyjson_arr_foreach (list, index, max, value) {
-        if (!yyjson_is_num(value))
-            return error_set(err, ERR_BAD_INPUT, "\"%s\" has %s, want numbers", key, json_type_words(value));
-        out[index] = (float)yyjson_get_num(value);
-        if (!isfinite(out[index]))
-            return error_set(err, ERR_BAD_INPUT, "\"%s\" has %g, want numbers that a float can hold", key,
-                             yyjson_get_num(value));
-    }
+    yyjson_arr_foreach (list, index, max, value)
+        if (!read_number(key, value, &out[index], err))
+            return false;
     return true;
 }
 
@@ -159,10 +165,12 @@ static bool read_answer(const struct verify *self, struct golden *row, struct er
         return true;
     if (score && !yyjson_is_num(score))
         return error_set(err, ERR_BAD_INPUT, "\"score\" is %s, want a number", json_type_words(score));
+    if (score && !read_number("score", score, &row->wanted_score, err))
+        return false;
     if (!read_label(self, "label", &row->wanted_label, err) || !read_label(self, "gold", &row->gold, err))
         return false;
-    if (score && row->wanted_label >= 0)
-        row->wanted_score = (float)yyjson_get_num(score);
+    if (row->wanted_label < 0)
+        row->wanted_score = NAN;
     return true;
 }
 

@@ -178,10 +178,16 @@ const char *parity_place(const struct parity *parity, const struct parity_text *
 
 /* --- Counting */
 
+/* The larger one; NaN, which fmax() drops, is larger than any number. */
+static double larger(double a, double b)
+{
+    return isnan(a) || a > b ? a : b;
+}
+
 static void keep_worst(double *worst, struct parity_text *name, double value, const struct parity *parity,
                        const struct parity_row *row, size_t index)
 {
-    if (name->number && value <= *worst)
+    if (name->number && (isnan(*worst) || value <= *worst))
         return;
     *worst = value;
     *name = name_row(parity, row, index);
@@ -219,8 +225,8 @@ static void compare_values(struct parity *parity, const struct parity_row *row, 
     for (int i = 0; i < parity->columns; i++) {
         double difference = fabs((double)got[i] - (double)wanted[i]);
         double bound = fmax(least, 1e-5 * (masks ? largest : fabs((double)wanted[i])));
-        worst = fmax(worst, difference);
-        parity->logit_excess = fmax(parity->logit_excess, difference / bound);
+        worst = larger(worst, difference);
+        parity->logit_excess = larger(parity->logit_excess, difference / bound);
     }
     keep_worst(&parity->logit_difference, &parity->worst_logit, worst, parity, row, index);
 }
@@ -231,16 +237,16 @@ static void compare_scores(struct parity *parity, const struct parity_row *row, 
 {
     double worst = 0;
     for (int i = 0; i < parity->columns; i++)
-        worst = fmax(worst, score_distance(parity->scores[i], parity->wanted[i]));
+        worst = larger(worst, score_distance(parity->scores[i], parity->wanted[i]));
     if (parity->unit == PARITY_TEXTS && !isnan(row->wanted_score))
-        worst = fmax(worst, score_distance(parity->scores[wanted_label], row->wanted_score));
+        worst = larger(worst, score_distance(parity->scores[wanted_label], row->wanted_score));
     keep_worst(&parity->score_difference, &parity->worst_score, worst, parity, row, index);
 }
 
 static void compare_angles(struct parity *parity, const struct parity_row *row)
 {
     double cosine = embedding_cosine(row->logits, row->wanted, (size_t)parity->columns);
-    if (parity->worst_cosine.number && cosine >= parity->least_cosine)
+    if (parity->worst_cosine.number && (isnan(parity->least_cosine) || cosine >= parity->least_cosine))
         return;
     parity->least_cosine = cosine;
     parity->worst_cosine = name_text(row->number, row->text, row->text_length);
@@ -392,7 +398,7 @@ static bool check_flips(const struct parity *parity, struct error *err)
 static bool check_scores(const struct parity *parity, struct error *err)
 {
     char what[160];
-    if (parity->score_difference > parity->score_bound) {
+    if (!(parity->score_difference <= parity->score_bound)) { /* or NaN */
         snprintf(what, sizeof what, "a score differs by %.3g, %s allows %g", parity->score_difference,
                  parity->desc->precision, parity->score_bound);
         return refuse(parity, &parity->worst_score, what, err);
@@ -427,7 +433,7 @@ static bool check_embeddings(const struct parity *parity, struct error *err)
     bool fp32 = strcmp(precision, "bf16") != 0 && strcmp(precision, "int8") != 0;
     double least = fp32 ? 0.999999 : strcmp(precision, "bf16") == 0 ? 0.999 : 0.98;
     char what[160];
-    if (parity->least_cosine < least) {
+    if (!(parity->least_cosine >= least)) { /* or NaN */
         snprintf(what, sizeof what, "an embedding's cosine with what it should be is %.7f, %s wants %g",
                  parity->least_cosine, precision, least);
         return refuse(parity, &parity->worst_cosine, what, err);

@@ -17,6 +17,7 @@
  * on what comes first are of tokens or masks in place of texts, but count only those that are clear: where
  * the first of what should be led the second by more than the bound on scores. A fp32 logit of a mask may be
  * off by 1e-5 of the row's largest magnitude: some of tens of thousands are near 0 by cancellation alone.
+ * A figure that is NaN, which only values that are not finite make, keeps no bound.
  *
  * | precision | an embedding's elements          | its cosine with what it should be |
  * |-----------|----------------------------------|-----------------------------------|

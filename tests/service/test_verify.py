@@ -122,6 +122,9 @@ def test_accuracy_is_counted_where_the_right_labels_are_given(tmp_path):
     (lambda row: row.update(ids="1 2"), '"ids" is a string'),
     (lambda row: row.update(ids=[1.5]), '"ids" has '),
     (lambda row: row.update(score="high"), '"score" is a string'),
+    (lambda row: row["logits"].__setitem__(1, 1e39), '"logits" has 1e+39, want numbers that a float can hold'),
+    (lambda row: row.update(logits=[-1e39, -1e39]), '"logits" has -1e+39, want numbers that a float can hold'),
+    (lambda row: row.update(score=1e39), '"score" has 1e+39, want numbers that a float can hold'),
     (lambda row: row.pop("text"), "text"),
 ])
 def test_a_row_that_is_wrong_ends_the_command_with_its_line(tmp_path, change, words):
@@ -130,6 +133,14 @@ def test_a_row_that_is_wrong_ends_the_command_with_its_line(tmp_path, change, wo
     done = verify(tmp_path, golden)
     told = done.stderr.decode()
     assert done.returncode == 1 and done.stdout == b"" and ": line 3: " in told and words in told, told
+
+
+def test_an_embedding_that_is_not_finite_as_float32_ends_the_command(tmp_path):
+    model = ROOT / "tests/golden/embeddings/concatenated"
+    row = json.loads((model / "golden.jsonl").read_text().splitlines()[0])
+    for embedding in ([1e39] * len(row["embedding"]), [*row["embedding"][:-1], -1e39]):
+        done = verify(tmp_path, [{"text": row["text"], "embedding": embedding}], "--json", model=model)
+        assert done.returncode == 1 and done.stdout == b"" and b'line 1: "embedding" has ' in done.stderr, done.stderr
 
 
 def test_what_is_no_json_ends_the_command_with_its_line(tmp_path):

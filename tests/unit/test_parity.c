@@ -130,6 +130,50 @@ static void a_text_without_a_finite_result_fails_in_every_precision(void **state
     }
 }
 
+/* inf / inf is NaN, and so is a cosine with infinity: neither compares as more than a bound. */
+static void nothing_is_near_what_is_not_finite(void **state)
+{
+    (void)state;
+    static const char *const precisions[] = {"fp32", "bf16", "int8"};
+    static const float bad[] = {INFINITY, -INFINITY, NAN};
+    for (size_t i = 0; i < 3; i++) {
+        const struct model_desc classifier = {.precision = precisions[i], .label_count = 2};
+        const struct model_desc encoder = {
+            .task = TASK_FEATURE_EXTRACTION, .precision = precisions[i], .columns = 2};
+        for (size_t j = 0; j < 3; j++) {
+            assert_false(within(&classifier, (float[]){1, 1}, (float[]){bad[j], bad[j]}));
+            assert_false(within(&classifier, (float[]){1, 0}, (float[]){bad[j], 0}));
+            assert_false(within(&encoder, (float[]){1, 1}, (float[]){bad[j], bad[j]}));
+            assert_false(within(&encoder, (float[]){1, 1}, (float[]){1, bad[j]}));
+        }
+        assert_true(within(&encoder, (float[]){1, 1}, (float[]){1, 1}));
+    }
+}
+
+/* The verdict on two rows, the first or the second with a golden NaN. */
+static void a_good_text_does_not_hide_one_whose_figure_is_nan(void **state)
+{
+    (void)state;
+    static const struct model_desc descs[] = {
+        {.precision = "fp32", .label_count = 2},
+        {.precision = "bf16", .label_count = 2},
+        {.task = TASK_FEATURE_EXTRACTION, .precision = "int8", .columns = 2},
+    };
+    for (size_t i = 0; i < 3; i++)
+        for (size_t bad = 0; bad < 2; bad++) {
+            struct parity parity;
+            struct error err;
+            assert_true(parity_init(&parity, &descs[i], NULL, &err));
+            for (size_t j = 0; j < 2; j++) {
+                struct parity_row row = row_of(j + 1, (float[]){1, 0}, (float[]){1, j == bad ? NAN : 0});
+                parity_add(&parity, &row);
+            }
+            assert_false(parity_check(&parity, &err));
+            assert_non_null(strstr(err.message, bad ? "text 2" : "text 1"));
+            parity_free(&parity);
+        }
+}
+
 static void other_token_ids_fail_and_the_first_text_is_named(void **state)
 {
     (void)state;
@@ -320,6 +364,8 @@ int main(void)
         cmocka_unit_test(int8_allows_five_other_labels_in_872_texts),
         cmocka_unit_test(int8_may_be_right_in_three_texts_of_872_less),
         cmocka_unit_test(a_text_without_a_finite_result_fails_in_every_precision),
+        cmocka_unit_test(nothing_is_near_what_is_not_finite),
+        cmocka_unit_test(a_good_text_does_not_hide_one_whose_figure_is_nan),
         cmocka_unit_test(other_token_ids_fail_and_the_first_text_is_named),
         cmocka_unit_test(a_long_text_is_named_by_whole_characters),
         cmocka_unit_test(each_token_but_special_ones_is_compared),
