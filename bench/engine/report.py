@@ -19,7 +19,8 @@ def get(results, key):
 def case(results, precision, kind, texts, tokens):
     found = get(results, ("linnet", precision))["cases"][kind, texts, tokens]
     if found["left_out"]:
-        raise Missing(f"left out, about {found['foreseen_seconds']:.1f} s a batch: give more --seconds")
+        of = "a batch" if kind == "texts" else "the set"
+        raise Missing(f"left out, about {found['foreseen_seconds']:.3g} s {of}: give more --seconds")
     return found
 
 

@@ -348,6 +348,8 @@ static int bench_main(int argc, char **argv)
             "time goes (products, attention, the rest), what share of the machine's peak products and\n"
             "attention reach, and the --batch-tokens to pin for serve. --precision may be a list, as\n"
             "fp32,int8. Batches run as in the server, without HTTP and tokenizer; all figures are medians.\n"
+            "The times of the mixed set are those of its 32 texts together, in as many batches as they "
+            "take.\n"
             "A case of which a few repeats would take more than a quarter of the time left is left out.",
         .examples = "  linnet bench\n"
                     "  linnet bench --tokens 15 --batch 1,32 --seconds 10 ./my-model\n"

@@ -13,10 +13,12 @@ static const char *const kind_names[] = {
     [BENCH_SIZE] = "size",
 };
 
-double bench_token_operations(const struct model_desc *desc)
+enum { NAME_COLUMNS = 30 };
+
+/* Whose times are those of all 32 texts, in as many batches as they take. */
+static bool is_mixed(const struct bench_case *what)
 {
-    double hidden = desc->hidden, intermediate = desc->intermediate;
-    return 2 * desc->layers * (4 * hidden * hidden + 2 * hidden * intermediate);
+    return what->kind == BENCH_MIXED_TEXTS || what->kind == BENCH_MIXED_TOKENS;
 }
 
 /* Part of whole; 0 where there is no whole. */
@@ -48,10 +50,11 @@ static double share_of_peak(const struct bench_result *result, enum stage stage,
     return ratio(operation_rate(result, stage), peak);
 }
 
-/* The same of the whole pass, as if each token had gone through all of each layer. */
+/* The same of the whole pass, as if each token had gone through all of each layer: the last one computes less
+ * (model/encoder.h). */
 static double model_of_peak(const struct bench_report *report, const struct bench_result *result)
 {
-    return ratio(bench_rate(result) * bench_token_operations(report->desc), report->product_peak);
+    return ratio(bench_rate(result) * report->desc->token_operations, report->product_peak);
 }
 
 /* --- For people */
@@ -60,7 +63,7 @@ void bench_put_head(struct buf *out, const struct model_desc *desc, int threads)
 {
     buf_printf(out, "linnet %s, %s: %d layers, hidden %d, %d heads, intermediate %d; %.1f Mop a token\n",
                LINNET_VERSION, desc->name, desc->layers, desc->hidden, desc->heads, desc->intermediate,
-               bench_token_operations(desc) * 1e-6);
+               desc->token_operations * 1e-6);
     buf_printf(out, "%s, %s, %d thread%s\n", host_cpu_name(), desc->isa, threads, threads == 1 ? "" : "s");
 }
 
@@ -69,10 +72,10 @@ static void name_case(const struct bench_case *what, char *name, size_t size)
     const char *plural = what->texts == 1 ? "" : "s", *tokens = what->tokens == 1 ? "" : "s";
     switch (what->kind) {
     case BENCH_MIXED_TEXTS:
-        snprintf(name, size, "mixed, %d text%s a batch", what->texts, plural);
+        snprintf(name, size, "mixed set, %d text%s a batch", what->texts, plural);
         break;
     case BENCH_MIXED_TOKENS:
-        snprintf(name, size, "mixed, %d tokens a batch", what->tokens);
+        snprintf(name, size, "mixed set, %d tokens a batch", what->tokens);
         break;
     default:
         snprintf(name, size, "%d text%s of %d token%s", what->texts, plural, what->tokens, tokens);
@@ -87,13 +90,22 @@ static void put_percent(struct buf *out, int width, double share)
         buf_printf(out, "%*s", width, "-");
 }
 
+/* How long a repeat would have taken, in words. */
+static void put_left_out(struct buf *out, const struct bench_result *result)
+{
+    const bool is_short = result->foreseen < 1;
+    buf_printf(out, " left out: about %.1f %s %s; give more --seconds\n",
+               result->foreseen * (is_short ? 1e3 : 1), is_short ? "ms" : "s",
+               is_mixed(&result->what) ? "the set" : "a batch");
+}
+
 static void put_row(struct buf *out, const struct bench_report *report, const struct bench_result *result)
 {
     char name[60];
     name_case(&result->what, name, sizeof name);
-    buf_printf(out, "  %-25s", name);
+    buf_printf(out, "  %-*s", NAME_COLUMNS, name);
     if (!result->repeats) {
-        buf_printf(out, " left out: about %.1f s a batch; give more --seconds\n", result->foreseen);
+        put_left_out(out, result);
         return;
     }
     buf_printf(out, "%10.2f", result->median * 1e3);
@@ -136,8 +148,11 @@ void bench_put_table(struct buf *out, const struct bench_report *report)
     buf_printf(out, "\n%s", report->desc->precision);
     if (report->product_peak > 0)
         buf_printf(out, ", peak of the instruction of its products %.0f Gop/s", report->product_peak * 1e-9);
-    buf_printf(out, "\n  %-25s%10s%10s%10s%10s%8s%11s%7s%14s%11s\n", "", "median ms", "p99 ms", "texts/s",
-               "tokens/s", "GEMM", "attention", "rest", "GEMM of peak", "attention");
+    if (report->attention_peak > 0)
+        buf_printf(out, ", of attention's (%s) %.0f", report->desc->attention_precision,
+                   report->attention_peak * 1e-9);
+    buf_printf(out, "\n  %-*s%10s%10s%10s%10s%8s%11s%7s%14s%11s\n", NAME_COLUMNS, "", "median ms", "p99 ms",
+               "texts/s", "tokens/s", "GEMM", "attention", "rest", "GEMM of peak", "attention");
     for (size_t i = 0; i < report->count; i++)
         put_row(out, report, &report->results[i]);
     if (report->batch_tokens)
@@ -158,17 +173,18 @@ static void put_number(struct buf *out, const char *name, double value)
 static void put_result(struct buf *out, const struct bench_report *report, const struct bench_result *result)
 {
     const struct bench_case *what = &result->what;
-    bool by_tokens = what->kind == BENCH_MIXED_TOKENS, mixed = by_tokens || what->kind == BENCH_MIXED_TEXTS;
+    const bool by_tokens = what->kind == BENCH_MIXED_TOKENS, mixed = is_mixed(what);
     buf_printf(out, "{\"kind\":\"%s\",", kind_names[what->kind]);
     put_number(out, "texts_a_batch", by_tokens ? 0 : what->texts);
     put_number(out, "tokens_a_text", mixed ? 0 : what->tokens);
     put_number(out, "tokens_a_batch", by_tokens ? what->tokens : 0);
-    buf_printf(out, "\"repeats\":%d,", result->repeats);
+    buf_printf(out, "\"repeats\":%d,\"texts\":%zu,\"tokens\":%zu,", result->repeats, result->texts,
+               result->tokens);
     if (!result->repeats) {
         buf_printf(out, "\"left_out\":true,\"foreseen_seconds\":%.6g}", result->foreseen);
         return;
     }
-    buf_printf(out, "\"left_out\":false,\"texts\":%zu,\"tokens\":%zu,", result->texts, result->tokens);
+    buf_puts(out, "\"left_out\":false,");
     put_number(out, "median_ms", result->median * 1e3);
     put_number(out, "p99_ms", result->p99 * 1e3);
     put_number(out, "texts_per_second", (double)result->texts / result->median);
@@ -193,7 +209,7 @@ void bench_put_json_head(struct buf *out, const struct model_desc *desc, int thr
     json_put_field(out, "isa", desc->isa);
     buf_printf(out, "\"threads\":%d,\"layers\":%d,\"hidden\":%d,\"heads\":%d,\"intermediate\":%d,", threads,
                desc->layers, desc->hidden, desc->heads, desc->intermediate);
-    put_number(out, "operations_per_token", bench_token_operations(desc));
+    put_number(out, "operations_per_token", desc->token_operations);
 }
 
 void bench_put_json(struct buf *out, const struct bench_report *report)
@@ -201,7 +217,8 @@ void bench_put_json(struct buf *out, const struct bench_report *report)
     buf_putc(out, '{');
     json_put_field(out, "precision", report->desc->precision);
     put_number(out, "peak_gops", report->product_peak * 1e-9);
-    put_number(out, "fma_peak_gops", report->attention_peak * 1e-9);
+    json_put_field(out, "attention_precision", report->desc->attention_precision);
+    put_number(out, "attention_peak_gops", report->attention_peak * 1e-9);
     buf_puts(out, "\"cases\":[");
     for (size_t i = 0; i < report->count; i++) {
         buf_puts(out, i ? "," : "");

@@ -5,10 +5,6 @@
 #include "base/buf.h"
 #include "cli/bench_run.h"
 
-/* Multiplications and additions of the products of one token with the weights of all layers, by the config:
- * what a pass would compute that left out nothing. The last layer computes less (model/encoder.h). */
-double bench_token_operations(const struct model_desc *desc);
-
 /* All that was measured in one precision. */
 struct bench_report {
     const struct model_desc *desc;

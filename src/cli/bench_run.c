@@ -211,7 +211,7 @@ bool bench_open(struct bench *bench, const struct engine *engine, int threads, s
     *bench = (struct bench){
         .engine = engine,
         .product_loop = kern_peak_find(engine->desc.isa, engine->desc.precision),
-        .attention_loop = kern_peak_find(engine->desc.isa, "fp32"),
+        .attention_loop = kern_peak_find(engine->desc.isa, engine->desc.attention_precision),
     };
     arena_init(&bench->arena, ARENA_BYTES, SIZE_MAX);
     bench->samples = malloc(sizeof *bench->samples);
@@ -232,11 +232,11 @@ bool bench_run(struct bench *bench, const struct bench_case *what, double second
     *out = (struct bench_result){.what = *what};
     if (!make_work(bench, what, &work, err))
         return false;
+    out->texts = work.texts;
+    out->tokens = work.tokens;
     out->foreseen = bench->seconds_a_token * (double)work.tokens;
     if (out->foreseen * (WARM_UPS + MIN_REPEATS) > most)
         return true;
-    out->texts = work.texts;
-    out->tokens = work.tokens;
     raise_peak(&bench->product_peak, bench->product_loop, bench->team);
     raise_peak(&bench->attention_peak, bench->attention_loop, bench->team);
     if (!repeat(bench, &work, seconds, out, err))

@@ -26,9 +26,9 @@ struct bench_case {
 
 struct bench_result {
     struct bench_case what;
-    double foreseen;      /* seconds of a repeat. Where they were too many, repeats and all below are 0 */
-    int repeats;          /* each computes all of the case's texts once */
     size_t texts, tokens; /* of a repeat */
+    double foreseen;      /* seconds of a repeat. Where they were too many, repeats and all below are 0 */
+    int repeats;          /* each computes all of the case's texts once: of the mixed set in many batches */
     double median, p99;   /* seconds of a repeat; p99 0: fewer than 100 repeats */
     double stages[STAGE_COUNT];       /* median seconds of a repeat */
     uint64_t operations[STAGE_COUNT]; /* of a repeat */

@@ -64,9 +64,11 @@ struct model_desc {
     const char *const *labels;
     const char *mask_token; /* that stands for a word to be found; NULL: none, or not known */
     int layers, hidden, heads, intermediate, vocab_size;
-    int max_tokens;                             /* of one text, special tokens included */
+    double token_operations; /* config_token_operations(): of a pass's products with layers */
+    int max_tokens;          /* of one text, special tokens included */
     int special_tokens, special_tokens_of_pair; /* with RESULT_ROWS: how many of these a text gets, a pair */
     const char *precision;                      /* of the arithmetic: "fp32" */
+    const char *attention_precision;            /* of the products with keys and values */
     const char *stored;                         /* "F32", "F16", "BF16"; "I8": with scales */
     const char *isa;                            /* the kernel path: "avx2", ... */
     uint64_t parameters;

@@ -134,12 +134,10 @@ static void attention_part(void *context, int part, int parts)
     }
 }
 
-/* Where the layers' operands are rounded, those of attention may be too (docs/performance.md has how much it
- * changes); relative scores stay float32. */
-static enum precision precision_of(const struct pass *pass)
+enum precision attention_precision(const struct weights *weights, const struct kernels *kernels)
 {
-    bool rounded = pass->weights->precision != PRECISION_FP32 && !pass->weights->buckets;
-    return rounded && pass->kernels->attention[PRECISION_BF16] ? PRECISION_BF16 : PRECISION_FP32;
+    bool rounded = weights->precision != PRECISION_FP32 && !weights->buckets;
+    return rounded && kernels->attention[PRECISION_BF16] ? PRECISION_BF16 : PRECISION_FP32;
 }
 
 void attention_run(struct pass *pass, const struct layer_weights *layer, int walked, const int *offsets,
@@ -152,7 +150,7 @@ void attention_run(struct pass *pass, const struct layer_weights *layer, int wal
         .layer = layer,
         .turns = local ? pass->weights->local_turns : pass->weights->turns,
         .window = local ? config->window : 0,
-        .precision = precision_of(pass),
+        .precision = attention_precision(pass->weights, pass->kernels),
         .rows = offsets,
         .places = places,
     };

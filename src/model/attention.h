@@ -8,6 +8,10 @@
 
 #include "model/encoder.h"
 
+/* What the two products of attention are computed in. Where the layers' operands are rounded, those of
+ * attention may be too (docs/performance.md has how much it changes); relative scores stay float32. */
+enum precision attention_precision(const struct weights *weights, const struct kernels *kernels);
+
 /* Floats of scratch that a thread needs for items of up to `longest` tokens. */
 size_t attention_scratch(const struct pass *pass, int longest);
 

@@ -150,6 +150,14 @@ int config_walked_layers(const struct model_config *config)
     return config->layers * config->inner_layers;
 }
 
+double config_token_operations(const struct model_config *config)
+{
+    const double hidden = config->hidden, intermediate = config->intermediate;
+    const int attention = 4, forward = config->family->names->gate ? 3 : 2; /* matrices */
+    const double elements = attention * hidden * hidden + forward * hidden * intermediate;
+    return 2 * elements * config_walked_layers(config);
+}
+
 int config_stored_layers(const struct model_config *config)
 {
     return config->groups * config->inner_layers;

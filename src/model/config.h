@@ -78,6 +78,9 @@ struct model_config {
 int config_walked_layers(const struct model_config *config);
 int config_stored_layers(const struct model_config *config);
 
+/* Multiplications and additions of the products of one token with the matrices of all walked layers. */
+double config_token_operations(const struct model_config *config);
+
 /* Which stored layer is the walked-th: 0 <= walked < config_walked_layers(). */
 int config_stored_layer(const struct model_config *config, int walked);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/attention.h"
 #include "model/family.h"
 #include "model/head.h"
 #include "model/sentence.h"
@@ -110,6 +111,7 @@ static bool load(struct model *model, const struct model_files *files, const str
         return false;
     model->facts = (struct model_facts){
         .precision = precision,
+        .attention_precision = attention_precision(&model->weights, model->kernels),
         .parameters = tensors.float_elements,
         .packed_bytes = model->weights.block_bytes,
         .stored = stored_as(&tensors),

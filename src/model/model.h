@@ -57,10 +57,11 @@ const struct model_config *model_config(const struct model *model);
 
 struct model_facts {
     enum precision precision;
-    uint64_t parameters; /* float elements of the files */
-    size_t packed_bytes; /* weights in the model's own memory */
-    size_t mapped_bytes; /* the files that embeddings are read from */
-    const char *stored;  /* how the matrices are: "F32", "F16", "BF16"; "I8": with scales */
+    enum precision attention_precision; /* attention.h */
+    uint64_t parameters;                /* float elements of the files */
+    size_t packed_bytes;                /* weights in the model's own memory */
+    size_t mapped_bytes;                /* the files that embeddings are read from */
+    const char *stored;                 /* how the matrices are: "F32", "F16", "BF16"; "I8": with scales */
 };
 struct model_facts model_facts(const struct model *model);
 

@@ -110,7 +110,9 @@ def test_what_is_missing_is_named_in_its_row_and_the_rest_goes_on():
     assert table["GEMM in the pass vs hand.c, int8, 15 rows"][3] == "yardstick: no such thing here"
     left_out = a_round()
     left_out["linnet", "int8"]["cases"]["texts", 34, 15] = {"left_out": True, "foreseen_seconds": 2.5}
-    assert "left out, about 2.5 s" in rows(left_out)[0]["pass vs its GEMM, int8, 34 x 15 tokens"][3]
+    left_out["linnet", "int8"]["cases"]["mixed_by_texts", 32, None] = {"left_out": True, "foreseen_seconds": 0.031}
+    assert "left out, about 0.031 s the set" in rows(left_out)[0]["mixed, batches of 32, vs onnxruntime int8, padded"][3]
+    assert "left out, about 2.5 s a batch" in rows(left_out)[0]["pass vs its GEMM, int8, 34 x 15 tokens"][3]
 
 
 def test_a_disturbed_run_says_so():

@@ -1,14 +1,17 @@
 """linnet bench: what it prints, that its figures agree with each other, and what it refuses. How fast the machine is, is no test."""
 import json
+import math
+import re
 import time
 
 import pytest
 
-from service import LINNET, MODELS, linnet
+from service import LINNET, MODELS, ROOT, linnet
 from terminal import on_terminal
 
 pytestmark = pytest.mark.alone
 TINY = MODELS / "bert-gelu"  # 48 positions
+FAMILIES = ROOT / "tests/golden/families"
 NUMBERS = {"median_ms", "texts_per_second", "tokens_per_second", "gemm_ms", "pass_over_gemm"}
 
 
@@ -55,9 +58,31 @@ def test_the_figures_of_a_case_agree_with_each_other(tiny):
         assert sum(case["share"].values()) == pytest.approx(1, abs=0.05)  # medians of each, on a busy machine
 
 
-def test_operations_are_counted_by_the_config(tiny):
-    hidden, intermediate = tiny["hidden"], tiny["intermediate"]
-    assert tiny["operations_per_token"] == 2 * tiny["layers"] * (4 * hidden**2 + 2 * hidden * intermediate)
+def matrix_elements(model, layers):
+    """Of all layers that the file of weights holds, by the shapes of what is not a norm or a bias."""
+    data = (model / "model.safetensors").read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    shapes = {name: entry["shape"] for name, entry in header.items() if re.search(layers, name)}
+    matrices = [shape for shape in shapes.values() if len(shape) == 2]
+    assert matrices, sorted(header)
+    return sum(math.prod(shape) for shape in matrices)
+
+
+@pytest.mark.parametrize("name, layers, walks", [
+    ("bert", r"\.layer\.\d+\.", 1),
+    ("nomic_bert", r"\.layers\.\d+\.", 1),  # a gate beside up and down
+    ("modernbert", r"\.layers\.\d+\.", 1),
+    ("albert", r"\.albert_layers\.\d+\.", 3),  # one stored layer, walked three times
+    ("albert-groups", r"\.albert_layers\.\d+\.", 3 / 2),  # two groups of two, in three layers of two
+])
+def test_operations_of_a_token_are_those_of_every_matrix_as_often_as_it_is_walked(name, layers, walks):
+    model = FAMILIES / name
+    report = measured("--seconds", "1", "--tokens", "1", "--batch", "1", "--threads", "1", "--precision", "fp32", model)
+    want = 2 * matrix_elements(model, layers) * walks
+    assert report["operations_per_token"] == want
+    # Of one text of one token the pass leaves nothing out of the layers, and adds its head and what projects its embeddings.
+    case = next(case for case in report["precisions"][0]["cases"] if (case["kind"], case["tokens"]) == ("texts", 1))
+    assert case["gemm_gops"] * case["gemm_ms"] * 1e6 >= want * (1 - 1e-6)
 
 
 def test_the_budget_to_pin_is_the_smallest_size_near_the_best_rate_under_50_ms(tiny):
@@ -72,9 +97,28 @@ def test_products_stay_below_the_peak_of_their_instruction():
     if json.loads(linnet("info", "--json").stdout)["isa"] == "ref":
         pytest.skip("the plain C path has no peak")
     report = measured("--seconds", "5", "--tokens", "56,128", "--batch", "1", "--threads", "1")["precisions"][0]
-    assert report["peak_gops"] > 1 and report["fma_peak_gops"] > 1
+    assert report["peak_gops"] > 1 and report["attention_peak_gops"] > 1
     for case in report["cases"]:
         assert case["left_out"] or 0 < case["gemm_of_peak"] < 1.1, case
+
+
+@pytest.mark.parametrize("name, rounds", [("bert", True), ("deberta-v2", False)])
+def test_attention_is_held_against_the_instruction_that_it_runs_on(name, rounds):
+    """In bf16 where the layers' operands are rounded and the processor has it; relative scores stay in fp32."""
+    isa = json.loads(linnet("info", "--json").stdout)["isa"]
+    precisions = ["fp32", "int8", *(["bf16"] if isa == "avx512_bf16" else [])]
+    reports = measured("--seconds", "1", "--tokens", "3", "--batch", "1", "--threads", "1", "--precision", ",".join(precisions), FAMILIES / name)
+    rounded = "bf16" if isa == "avx512_bf16" and rounds else "fp32"
+    assert [report["attention_precision"] for report in reports["precisions"]] == ["fp32", rounded, rounded][: len(precisions)]
+
+
+@pytest.mark.heavy
+def test_attention_stays_below_the_peak_of_its_instruction():
+    if json.loads(linnet("info", "--json").stdout)["isa"] == "ref":
+        pytest.skip("the plain C path has no peak")
+    for report in measured("--seconds", "6", "--tokens", "128,512", "--batch", "1", "--threads", "1", "--precision", "fp32,int8")["precisions"]:
+        for case in report["cases"]:
+            assert case["left_out"] or 0 < case["attention_of_peak"] < 1, (report["precision"], case)
 
 
 def test_the_plain_c_path_has_no_peak():
@@ -98,9 +142,37 @@ def test_the_time_is_bounded_and_what_does_not_fit_is_left_out_by_name():
 
 def test_the_table_has_a_row_a_case_and_the_budget():
     text = linnet("bench", "--seconds", "3", "--tokens", "1,15", "--batch", "1,2", "--threads", "1", TINY).stdout.decode()
-    for words in ("fp32", "1 text of 1 token ", "1 text of 15 tokens", "2 texts of 1 token ", "mixed, 1 text a batch",
-                  "mixed, 2 texts a batch", "To pin: --batch-tokens ", "other programs kept"):
+    for words in ("fp32", "1 text of 1 token ", "1 text of 15 tokens", "2 texts of 1 token ", "mixed set, 1 text a batch",
+                  "mixed set, 2 texts a batch", "To pin: --batch-tokens ", "other programs kept"):
         assert words in text, text
+
+
+def test_a_row_of_the_mixed_set_is_the_time_of_all_its_texts():
+    """Whether ms and texts/s are of one thing: the set's 32 texts, in how many batches ever."""
+    text = linnet("bench", "--seconds", "3", "--tokens", "1", "--batch", "1,8", "--threads", "1", TINY).stdout.decode()
+    rows = [line for line in text.splitlines() if line.startswith("  mixed set, ") and "left out" not in line]
+    assert rows, text
+    for row in rows:
+        milliseconds, _, texts_a_second = row[32:].split()[:3]
+        assert float(texts_a_second) == pytest.approx(32 / float(milliseconds) * 1e3, rel=0.1), row
+
+
+@pytest.mark.heavy
+def test_the_time_of_what_is_left_out_is_told_of_what_would_run():
+    done = linnet("bench", "--json", "--seconds", "1", "--tokens", "512", "--batch", "1,1024", "--threads", "1", "--isa", "ref")
+    cases = json.loads(done.stdout)["precisions"][0]["cases"]
+    left_out = [case for case in cases if case["left_out"]]
+    assert any(case["kind"] == "mixed_by_texts" for case in left_out) and any(case["kind"] == "texts" for case in left_out)
+    for case in left_out:
+        assert case["texts"] == (32 if case["kind"].startswith("mixed") else case["texts_a_batch"])
+    rate = [case["foreseen_seconds"] / case["tokens"] for case in left_out]  # of one token, by what ran before
+    assert max(rate) < 3 * min(rate)
+    lines = linnet("bench", "--seconds", "1", "--tokens", "512", "--batch", "1,1024", "--threads", "1", "--isa", "ref").stdout.decode().splitlines()
+    told = {line.split(" left out: about ")[0].strip(): line.split(" left out: about ")[1] for line in lines if "left out" in line}
+    assert told
+    for name, words in told.items():
+        number, unit, what = words.split(";")[0].split(" ", 2)
+        assert what == ("the set" if name.startswith("mixed set") else "a batch") and unit in ("ms", "s") and float(number) > 0
 
 
 def test_lengths_over_the_models_limit_are_refused_if_asked_for_else_passed_over():
