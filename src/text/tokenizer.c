@@ -69,6 +69,20 @@ static void count_spaces(const char *text, size_t length, struct origin *origin)
     }
 }
 
+/* The same of one of the word's tokens: of the text that the package has for it, which of Unigram's unknown
+ * token is that of the word. */
+static void count_token_spaces(const struct tokenizer *tokenizer, const char *word, int32_t id,
+                               struct origin *origin)
+{
+    const struct span *span = &origin->span;
+    if (tokenizer->kind == MODEL_UNIGRAM && id == tokenizer->unigram.unknown_id) {
+        count_spaces(word + span->start, span->end - span->start, origin);
+    } else {
+        const char *token = tokenizer_token(tokenizer, id);
+        count_spaces(token, strlen(token), origin);
+    }
+}
+
 /* Turns the spans of the word's tokens into those of the text. */
 static bool take_word(void *context, const char *word, const struct span *spans, size_t length)
 {
@@ -81,14 +95,12 @@ static bool take_word(void *context, const char *word, const struct span *spans,
         return true;
     for (size_t i = before; i < ids->count; i++) {
         struct origin *origin = &ids->origins[i];
+        if (work->tokenizer->postprocessor.trims)
+            count_token_spaces(work->tokenizer, word, ids->ids[i], origin);
         /* What ends past its word has no place in the text, and the package takes the span for one. */
         if (origin->span.end <= length)
             origin->span = (struct span){spans[origin->span.start].start, spans[origin->span.end - 1].end};
         origin->word = work->word_count;
-        if (work->tokenizer->postprocessor.trims) {
-            const char *token = tokenizer_token(work->tokenizer, ids->ids[i]);
-            count_spaces(token, strlen(token), origin);
-        }
     }
     work->word_count++;
     return true;

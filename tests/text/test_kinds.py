@@ -267,3 +267,36 @@ def test_pairs_and_truncation_keep_the_same_tokens(name, trained, tmp_path):
         tokenizer.enable_truncation(most)
         theirs = tokenizer.encode(first, second)
         assert own[:2] == (theirs.ids, theirs.type_ids), (first, second, most)
+
+
+def trimming_tokenizer(model):
+    """Its tokens and its unknown stretches begin and end in what is trimmed: white space, and U+0120."""
+    known = [" a", "a ", "a", "b", "\u0120b", "\u0120", "  ", "b\n", "<0x20>", "<0x0A>", "<0xC4>", "<0xA0>"]
+    if model.startswith("unigram"):
+        vocab = [("<unk>", 0.0), *((token, -float(number)) for number, token in enumerate(known))]
+        return Tokenizer(models.Unigram(vocab, 0, model == "unigram_bytes"))
+    vocab = {token: number for number, token in enumerate(["<unk>", *known])}
+    if model == "word_level":
+        return Tokenizer(models.WordLevel(vocab, "<unk>"))
+    if model == "wordpiece":
+        return Tokenizer(models.WordPiece({**vocab, "##a": 13, "##\u0120": 14, "## ": 15}, unk_token="<unk>"))
+    return Tokenizer(models.BPE(vocab, [], unk_token="<unk>", fuse_unk=model == "bpe_fused", byte_fallback=model == "bpe_bytes"))
+
+
+@pytest.mark.parametrize("unknown", ["<unk>", " <unk> "])
+@pytest.mark.parametrize("model", ["unigram", "unigram_bytes", "word_level", "wordpiece", "bpe", "bpe_fused", "bpe_bytes"])
+def test_places_are_trimmed_by_the_same_white_space(model, unknown, tmp_path):
+    rng = random.Random(model)
+    state = trimming_tokenizer(model).to_str().replace("<unk>", unknown)
+    pieces = ["a", "b", " ", "\n", "\u0120", "\t", "\u3000", "\u00a0", "x", "\u4e2d", "  ", "\u0120\u0120", "<unk>", "[A]", " [A]", "\x1c", "\x85"]
+    lines = ["".join(rng.choices(pieces, k=rng.randint(1, 8))) for _ in range(1500)]
+    splits = [None, pre_tokenizers.Split(Regex(r"\s+|[ab]"), "merged_with_previous"), pre_tokenizers.Metaspace(" ")]
+    for split, (prefix_space, post) in itertools.product(splits, enumerate([processors.ByteLevel, processors.RobertaProcessing])):
+        tokenizer = Tokenizer.from_str(state)
+        tokenizer.add_tokens([AddedToken("[A]", lstrip=True, rstrip=True, normalized=False)])
+        if split:
+            tokenizer.pre_tokenizer = split
+        arguments = [("b", 4), ("a", 3)] if post is processors.RobertaProcessing else []
+        for adds in (False, True):
+            tokenizer.post_processor = post(*arguments, trim_offsets=True, add_prefix_space=adds)
+            assert_same(tokenizer, lines, tmp_path)
