@@ -173,7 +173,7 @@ static const char *mask_token(const struct described *described)
     if (!api)
         return "[MASK]";
     const struct tokenizer *tokenizer = native_tokenizer(sched_engine(api->sched));
-    return tokenizer_token(tokenizer, tokenizer_special_id(tokenizer, SPECIAL_ID_MASK));
+    return tokenizer_token(tokenizer, tokenizer_special_id(tokenizer, SPECIAL_ID_MASK)).text;
 }
 
 /* A regular expression for texts that the mask token stands in. */

@@ -97,8 +97,8 @@ static void put_token(const struct tokenizer *tokenizer, int32_t id, const struc
 {
     buf_printf(out, "{\"id\":%d,\"text\":", (int)id);
     if (place->word < 0) {
-        const char *name = tokenizer_token(tokenizer, id);
-        json_put_string(out, name ? name : "", name ? strlen(name) : 0);
+        const struct token_text name = tokenizer_token(tokenizer, id);
+        json_put_string(out, name.text ? name.text : "", name.length);
         buf_puts(out, ",\"special\":true,\"start\":null,\"stop\":null}");
         return;
     }

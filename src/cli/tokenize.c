@@ -43,9 +43,9 @@ static void put_row(struct buf *out, const struct tokenizer *tokenizer, const st
     for (size_t i = 0; i < item->length; i++)
         buf_printf(out, "%s%d", i ? "," : "{\"ids\":[", (int)item->ids[i]);
     for (size_t i = 0; i < item->length; i++) {
-        const char *token = tokenizer_token(tokenizer, item->ids[i]);
+        const struct token_text token = tokenizer_token(tokenizer, item->ids[i]);
         buf_puts(out, i ? "," : "],\"tokens\":[");
-        json_put_string(out, token, strlen(token));
+        json_put_string(out, token.text, token.length);
     }
     for (size_t i = 0; pair && i < item->length; i++)
         buf_printf(out, "%s%d", i ? "," : "],\"type_ids\":[", item->type_ids[i]);

@@ -85,21 +85,21 @@ static bool make_masks(const struct native *native, const struct input *input,
                        struct error *err)
 {
     const int32_t mask = tokenizer_special_id(native->tokenizer, SPECIAL_ID_MASK);
-    const char *word = tokenizer_token(native->tokenizer, mask);
+    const struct token_text word = tokenizer_token(native->tokenizer, mask);
     int *masks = arena_alloc(arena, out->length * sizeof *masks);
     for (size_t i = 0; masks && i < out->length; i++)
         if (out->ids[i] == mask)
             masks[out->row_count++] = (int)i;
     if (masks && out->row_count == 0 && out->length < out->full_length && input->text &&
-        memmem(input->text, input->text_length, word, strlen(word)))
+        memmem(input->text, input->text_length, word.text, word.length))
         return error_set(
             err, ERR_TOO_LONG,
             "cut from %zu tokens to %zu the text has no mask token left: shorten it before its %s, "
             "or cut it less",
-            out->full_length, out->length, word);
+            out->full_length, out->length, word.text);
     if (masks && out->row_count == 0)
         return error_set(err, ERR_BAD_INPUT,
-                         "the text has no mask token, want %s where a word is to be found", word);
+                         "the text has no mask token, want %s where a word is to be found", word.text);
     out->fill = fill;
     out->masks = masks;
     out->columns = (size_t)native->engine.desc.columns;
@@ -453,7 +453,7 @@ static void describe(struct native *native, const struct model_files *files, con
         .problem_type = config->problem_type,
         .label_count = config->label_count,
         .labels = config->labels,
-        .mask_token = mask < 0 ? NULL : tokenizer_token(native->tokenizer, mask),
+        .mask_token = mask < 0 ? NULL : tokenizer_token(native->tokenizer, mask).text,
         .layers = config->layers,
         .hidden = config->hidden,
         .heads = config->heads,

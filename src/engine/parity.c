@@ -146,7 +146,7 @@ static struct parity_text name_row(const struct parity *parity, const struct par
 
 const char *parity_token(const struct parity *parity, int32_t id)
 {
-    const char *token = parity->tokenizer ? tokenizer_token(parity->tokenizer, id) : NULL;
+    const char *token = parity->tokenizer ? tokenizer_token(parity->tokenizer, id).text : NULL;
     return token ? token : "";
 }
 

@@ -112,7 +112,7 @@ bool parity_add(struct parity *parity, const struct parity_row *row);
 /* Counts one comparison of token ids. */
 void parity_add_ids(struct parity *parity, bool equal, size_t number, const char *text, size_t text_length);
 
-/* The text of a token; empty where there is none for the id. */
+/* The text of a token, up to a NUL where it has one; empty where there is none for the id. */
 const char *parity_token(const struct parity *parity, int32_t id);
 
 /* What a struct parity_text's `got` or `wanted` stands for: a label, or of masks a token. */

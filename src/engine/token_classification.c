@@ -23,7 +23,7 @@ bool aggregation_parse(const char *word, size_t length, enum aggregation *out)
 
 /* A token, later a word: what is grouped. */
 struct part {
-    const char *word; /* NUL-terminated */
+    struct token_text word;
     const float *scores;
     const char *label;
     float score;
@@ -96,11 +96,11 @@ static void take_label(const struct work *work, struct part *part, const float *
     part->score = scores[best];
 }
 
-static size_t count_characters(const char *text)
+static size_t count_characters(struct token_text text)
 {
     size_t count = 0;
-    for (; *text; text++)
-        count += ((unsigned char)*text & 0xC0) != 0x80;
+    for (size_t i = 0; i < text.length; i++)
+        count += ((unsigned char)text.text[i] & 0xC0) != 0x80;
     return count;
 }
 
@@ -111,18 +111,18 @@ static bool is_space(const struct work *work, size_t character)
     return character < work->character_count && work->text[work->bytes[character]] == ' ';
 }
 
-static char *copy_place(const struct work *work, const struct token_place *place)
+static struct token_text text_of_place(const struct work *work, const struct token_place *place)
 {
     size_t count = work->character_count;
     size_t start = work->bytes[place->start < count ? place->start : count];
     size_t end = work->bytes[place->end < count ? place->end : count];
-    return arena_strndup(work->arena, work->text + start, end > start ? end - start : 0);
+    return (struct token_text){work->text + start, end > start ? end - start : 0};
 }
 
 /* Whether a token goes on with the word before it. With a prefix for such tokens the pipeline compares
  * lengths: that of the token as it is written, "##ing", and that of its stretch of the text; without one it
  * looks for a space at the beginning. */
-static bool continues_word(const struct work *work, const char *token, const struct token_place *place)
+static bool continues_word(const struct work *work, struct token_text token, const struct token_place *place)
 {
     if (tokenizer_has_prefix(work->tokenizer))
         return count_characters(token) != place->end - place->start;
@@ -131,7 +131,7 @@ static bool continues_word(const struct work *work, const char *token, const str
     return !is_space(work, place->start - 1) && !is_space(work, place->start);
 }
 
-static bool read_token(const struct work *work, const struct item *item, size_t index, struct part *out)
+static void read_token(const struct work *work, const struct item *item, size_t index, struct part *out)
 {
     const struct token_place *place = &item->places[index];
     *out = (struct part){
@@ -141,11 +141,10 @@ static bool read_token(const struct work *work, const struct item *item, size_t 
         .end = place->end,
     };
     out->continues = continues_word(work, out->word, place);
-    if (item->ids[index] != tokenizer_special_id(work->tokenizer, SPECIAL_ID_UNKNOWN))
-        return true;
-    out->word = copy_place(work, place);
-    out->continues = false;
-    return out->word || no_memory(work->err);
+    if (item->ids[index] == tokenizer_special_id(work->tokenizer, SPECIAL_ID_UNKNOWN)) {
+        out->word = text_of_place(work, place);
+        out->continues = false;
+    }
 }
 
 /* All but the special tokens. NULL: no memory. */
@@ -163,8 +162,7 @@ static struct part *read_tokens(const struct work *work, const struct item *item
         if (item->places[i].word < 0)
             continue;
         struct part *part = &parts[(*count)++];
-        if (!read_token(work, item, i, part))
-            return NULL;
+        read_token(work, item, i, part);
         part->scores = scores + i * labels;
         take_label(work, part, part->scores);
     }
@@ -174,7 +172,8 @@ static struct part *read_tokens(const struct work *work, const struct item *item
 /* The text of the words of parts[0..count). NULL: no memory. */
 static const char *join_words(const struct work *work, const struct part *parts, size_t count, size_t *length)
 {
-    const char **words = arena_alloc(work->arena, count * sizeof *words), *text;
+    struct token_text *words = arena_alloc(work->arena, count * sizeof *words);
+    const char *text;
     if (!words) {
         no_memory(work->err);
         return NULL;
@@ -214,10 +213,9 @@ static const float *highest_scores(const struct work *work, const struct part *t
 static bool merge_word(const struct work *work, const struct part *tokens, size_t count,
                        enum aggregation aggregation, struct part *out)
 {
-    size_t length;
     struct part word = {.start = tokens[0].start, .end = tokens[count - 1].end};
-    word.word = join_words(work, tokens, count, &length);
-    if (!word.word)
+    word.word.text = join_words(work, tokens, count, &word.word.length);
+    if (!word.word.text)
         return false;
     const float *scores = aggregation == AGGREGATE_FIRST     ? tokens[0].scores
                           : aggregation == AGGREGATE_AVERAGE ? mean_scores(work, tokens, count)
@@ -308,8 +306,8 @@ static void list_tokens(const struct part *parts, size_t count, const struct ent
             .label = parts[i].label,
             .score = parts[i].score,
             .index = parts[i].index,
-            .word = parts[i].word,
-            .word_length = strlen(parts[i].word),
+            .word = parts[i].word.text,
+            .word_length = parts[i].word.length,
             .start = parts[i].start,
             .end = parts[i].end,
         };

@@ -32,7 +32,7 @@ struct entity_options {
 extern const struct entity_options ENTITY_DEFAULTS;
 
 /* Fills *out with *count entities, which live in `arena`. The item has rows and places, and was prepared of
- * text[0..length). The engine is a native one. False: ERR_NO_MEMORY. */
+ * text[0..length), which must live as long as they do. The engine is a native one. False: ERR_NO_MEMORY. */
 bool token_classification_entities(const struct engine *engine, const char *text, size_t length,
                                    const struct item *item, const struct entity_options *options,
                                    struct arena *arena, struct entity **out, size_t *count,

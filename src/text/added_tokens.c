@@ -27,16 +27,21 @@ const struct added_token *added_tokens_find(const struct added_tokens *added, co
     return index < 0 ? NULL : &added->tokens[index];
 }
 
+static struct token_text text_of(const struct added_token *token)
+{
+    return (struct token_text){token->text, token->length};
+}
+
 /* While tokens are still added there is no index. */
-static const char *find_unindexed(const struct added_tokens *added, int32_t id)
+static struct token_text find_unindexed(const struct added_tokens *added, int32_t id)
 {
     for (size_t i = 0; i < added->count; i++)
         if (added->tokens[i].id == id)
-            return added->tokens[i].text;
-    return NULL;
+            return text_of(&added->tokens[i]);
+    return (struct token_text){NULL, 0};
 }
 
-const char *added_tokens_text(const struct added_tokens *added, int32_t id)
+struct token_text added_tokens_text(const struct added_tokens *added, int32_t id)
 {
     size_t low = 0, high = added->count;
     if (!added->by_id)
@@ -48,8 +53,8 @@ const char *added_tokens_text(const struct added_tokens *added, int32_t id)
         else
             high = middle;
     }
-    return low < added->count && added->by_id[low].id == id ? added->tokens[added->by_id[low].index].text
-                                                            : NULL;
+    bool found = low < added->count && added->by_id[low].id == id;
+    return found ? text_of(&added->tokens[added->by_id[low].index]) : (struct token_text){NULL, 0};
 }
 
 static int compare_ids(const void *left, const void *right)

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "text/normalizer.h"
+#include "text/tokenizer.h"
 #include "text/trie.h"
 #include "text/vocabulary.h"
 
@@ -63,8 +64,8 @@ bool added_tokens_finish(struct added_tokens *added, const struct normalizer *no
 const struct added_token *added_tokens_find(const struct added_tokens *added, const char *text,
                                             size_t length);
 
-/* The text of the token with this id, of several the first; or NULL. */
-const char *added_tokens_text(const struct added_tokens *added, int32_t id);
+/* The text of the token with this id, of several the first; or NULL and 0. */
+struct token_text added_tokens_text(const struct added_tokens *added, int32_t id);
 
 /* A walk over a text and the tokens in it. */
 struct splitter {

@@ -303,7 +303,7 @@ static bool join_with_spaces(const struct piece *pieces, size_t count, struct te
     return true;
 }
 
-bool decoder_apply(const struct decoder *decoder, const char *const tokens[], size_t count,
+bool decoder_apply(const struct decoder *decoder, const struct token_text tokens[], size_t count,
                    struct text_buffer *out)
 {
     /* One more, for the piece that is made of none. */
@@ -312,7 +312,7 @@ bool decoder_apply(const struct decoder *decoder, const char *const tokens[], si
     if (!pieces || !lengths)
         return false;
     for (size_t i = 0; i < count; i++)
-        pieces[i] = (struct piece){tokens[i], strlen(tokens[i])};
+        pieces[i] = (struct piece){tokens[i].text, tokens[i].length};
     if (decoder->count == 0)
         return join_with_spaces(pieces, count, out);
     for (size_t i = 0; i + 1 < decoder->count; i++) {

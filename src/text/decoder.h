@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "text/pattern.h"
 #include "text/text_buffer.h"
+#include "text/tokenizer.h"
 
 enum decoder_kind {
     DECODER_WORDPIECE,
@@ -46,8 +47,8 @@ struct decoder {
     struct decoder_step steps[DECODER_MAX_STEPS];
 };
 
-/* Appends the text of the tokens; their texts are NUL-terminated. False: no memory. */
-bool decoder_apply(const struct decoder *decoder, const char *const tokens[], size_t count,
+/* Appends the text of the tokens. False: no memory. */
+bool decoder_apply(const struct decoder *decoder, const struct token_text tokens[], size_t count,
                    struct text_buffer *out);
 
 /* transformers' clean_up_tokenization() of text[0..*length), in place: takes spaces from punctuation and

@@ -78,8 +78,8 @@ static void count_token_spaces(const struct tokenizer *tokenizer, const char *wo
     if (tokenizer->kind == MODEL_UNIGRAM && id == tokenizer->unigram.unknown_id) {
         count_spaces(word + span->start, span->end - span->start, origin);
     } else {
-        const char *token = tokenizer_token(tokenizer, id);
-        count_spaces(token, strlen(token), origin);
+        const struct token_text token = tokenizer_token(tokenizer, id);
+        count_spaces(token.text, token.length, origin);
     }
 }
 
@@ -264,8 +264,8 @@ bool tokenizer_has_types(const struct tokenizer *tokenizer)
     return tokenizer->has_types;
 }
 
-const char *tokenizer_token(const struct tokenizer *tokenizer, int32_t id)
+struct token_text tokenizer_token(const struct tokenizer *tokenizer, int32_t id)
 {
     const struct token *token = vocabulary_token(&tokenizer->vocabulary, id);
-    return token ? token->text : added_tokens_text(&tokenizer->added, id);
+    return token ? (struct token_text){token->text, token->length} : added_tokens_text(&tokenizer->added, id);
 }

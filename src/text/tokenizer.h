@@ -90,8 +90,14 @@ size_t tokenizer_max_length(const struct tokenizer *tokenizer);
  * so. Else the model takes 0 for every token of a pair, whatever type_ids holds. */
 bool tokenizer_has_types(const struct tokenizer *tokenizer);
 
-/* The token's text, or NULL for an id that has none. Lives as long as the tokenizer. */
-const char *tokenizer_token(const struct tokenizer *tokenizer, int32_t id);
+/* A token's text, which may hold NUL; a further NUL stands behind it. */
+struct token_text {
+    const char *text; /* [length] */
+    size_t length;
+};
+
+/* Of an id that has no token, NULL and 0. Lives as long as the tokenizer. */
+struct token_text tokenizer_token(const struct tokenizer *tokenizer, int32_t id);
 
 /* The id of the token with exactly this text, or -1. */
 int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *text, size_t length);
@@ -110,7 +116,7 @@ bool tokenizer_can_decode(const struct tokenizer *tokenizer, struct error *err);
 
 /* The text of `count` tokens' texts, as convert_tokens_to_string() of transformers 5.24 makes it;
  * NUL-terminated, in `arena`. False: ERR_UNSUPPORTED_MODEL, ERR_NO_MEMORY. */
-bool tokenizer_join(const struct tokenizer *tokenizer, const char *const tokens[], size_t count,
+bool tokenizer_join(const struct tokenizer *tokenizer, const struct token_text tokens[], size_t count,
                     struct arena *arena, const char **out, size_t *length, struct error *err);
 
 /* The text of `count` ids, as its decode() makes it, without special tokens where `skip_special` says so. */

@@ -209,7 +209,7 @@ static bool check_template(const struct tokenizer *tokenizer, const struct templ
 {
     for (size_t i = 0; i < template->count; i++) {
         const struct piece *piece = &template->pieces[i];
-        if (piece->kind == PIECE_TOKEN && !tokenizer_token(tokenizer, piece->id))
+        if (piece->kind == PIECE_TOKEN && !tokenizer_token(tokenizer, piece->id).text)
             return error_set(err, ERR_BAD_MODEL, "the post_processor adds the id %d, which no token has",
                              piece->id);
     }

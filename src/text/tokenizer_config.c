@@ -251,6 +251,9 @@ static bool read_known_specials(yyjson_val *root, struct tokenizer_config *out, 
             continue;
         }
         struct added_token *token = &out->special.tokens[out->special.count - 1];
+        if (memchr(token->text, '\0', token->length))
+            return error_set(err, ERR_UNSUPPORTED_MODEL, "%s: \"%s\" has a NUL in it, which is not supported",
+                             FILE_NAME, SPECIAL_KEYS[i]);
         out->named[i] = token->text;
         if (yyjson_is_obj(value))
             continue;

@@ -191,13 +191,13 @@ bool tokenizer_can_decode(const struct tokenizer *tokenizer, struct error *err)
                      WHERE, type, DECODER_MAX_STEPS);
 }
 
-static bool is_special(const struct tokenizer *tokenizer, const char *text)
+static bool is_special(const struct tokenizer *tokenizer, struct token_text text)
 {
-    const struct added_token *token = added_tokens_find(&tokenizer->added, text, strlen(text));
+    const struct added_token *token = added_tokens_find(&tokenizer->added, text.text, text.length);
     return token && token->special;
 }
 
-bool tokenizer_join(const struct tokenizer *tokenizer, const char *const tokens[], size_t count,
+bool tokenizer_join(const struct tokenizer *tokenizer, const struct token_text tokens[], size_t count,
                     struct arena *arena, const char **out, size_t *length, struct error *err)
 {
     struct text_buffer text = {.arena = arena};
@@ -213,15 +213,15 @@ bool tokenizer_join(const struct tokenizer *tokenizer, const char *const tokens[
 bool tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
                       struct arena *arena, const char **out, size_t *length, struct error *err)
 {
-    const char **tokens = arena_alloc(arena, count * sizeof *tokens);
+    struct token_text *tokens = arena_alloc(arena, count * sizeof *tokens);
     struct text_buffer text = {.arena = arena};
     size_t kept = 0;
     if (!tokenizer_can_decode(tokenizer, err))
         return false;
     for (size_t i = 0; tokens && i < count; i++) {
-        const char *added = added_tokens_text(&tokenizer->added, ids[i]);
-        const char *token = added ? added : tokenizer_token(tokenizer, ids[i]);
-        if (token && !(skip_special && is_special(tokenizer, token)))
+        const struct token_text added = added_tokens_text(&tokenizer->added, ids[i]);
+        const struct token_text token = added.text ? added : tokenizer_token(tokenizer, ids[i]);
+        if (token.text && !(skip_special && is_special(tokenizer, token)))
             tokens[kept++] = token;
     }
     if (!tokens || !decoder_apply(&tokenizer->decoder, tokens, kept, &text) || !text_reserve(&text, 1))

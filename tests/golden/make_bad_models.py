@@ -505,6 +505,10 @@ add(
     "tokenizer-config-unknown-token-missing", BAD, r"\[GONE\]",
     lambda files: change(files, "tokenizer_config.json", {"unk_token": "[GONE]"}),
 )  # fmt: skip
+add(
+    "tokenizer-config-mask-with-nul", UNSUPPORTED, r"\"mask_token\" has a NUL in it",
+    lambda files: change(files, "tokenizer_config.json", {"mask_token": "[MASK]\0"}),
+)  # fmt: skip
 add("tokenizer-config-cut", BAD, r"tokenizer_config\.json", replace("tokenizer_config.json", b'{"do_lower'))
 add("tokenizer-config-a-list", BAD, r"tokenizer_config\.json", replace("tokenizer_config.json", b"[]"))
 

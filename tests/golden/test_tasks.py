@@ -137,6 +137,21 @@ def test_a_token_whose_place_lies_past_the_text_is_written_with_it(tmp_path):
     assert [(word["start"], word["end"]) for word in words] == [(0, 2), (2, 3), (3, 6), (3, 2), (2, 5)]
 
 
+@pytest.mark.parametrize("strategy", ["none", "simple", "first"])
+def test_the_word_of_an_entity_keeps_a_nul_of_its_token_or_of_the_text(strategy, tmp_path):
+    """The third is unknown, whose word is its stretch of the text."""
+    model = tmp_path / "bert-ner"
+    shutil.copytree(TASKS / "bert-ner", model)
+    words = ["e\0a", "\0", "x\0y"]
+    vocabulary = {token: number for number, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words[:2]])}
+    tokenizer = {"added_tokens": [], "normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None,
+                 "decoder": None, "model": {"type": "WordLevel", "unk_token": "[UNK]", "vocab": vocabulary}}
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (model / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}))
+    [entities] = lines_of(model, [" ".join(words)], "--aggregation-strategy", strategy, "--ignore-labels", "-")
+    assert " ".join(entity["word"] for entity in entities) == " ".join(words)
+
+
 def test_run_writes_the_words_for_the_masks_of_each_line():
     rows = rows_of("bert-mlm", top_k=3)
     assert_lines(lines_of("bert-mlm", [row["inputs"] for row in rows], "--top-k", "3"), rows)

@@ -1,8 +1,11 @@
 """POST /tokenize and /decode against the `tokenizers` package, which text-embeddings-inference itself uses."""
+import json
+import shutil
+
 import pytest
 import tokenizers
 
-from service import ROOT
+from service import ROOT, linnet
 
 TEXTS = ["I love you.", "", "Unaffable \u00fcn\u00efcode \u4e2d\u6587 \U0001f600!", "a\u0301bc  [MASK] x", "tabs\tand\nlines", "word " * 700]
 
@@ -58,6 +61,28 @@ def test_a_list_over_the_limit_is_not_refused(serve):
 def test_what_is_neither_text_nor_ids_is_refused(server, path, body, status):
     assert server.post(path, body).status == status
     assert server.post(path, {"inputs": "a"} if path == "/tokenize" else {"ids": [1037]}).status == 200
+
+
+def test_a_token_with_a_nul_in_it_is_whole(serve, tmp_path):
+    """In the vocabulary, around the text, and an added one; by `linnet tokenize` and over HTTP."""
+    model, names = tmp_path / "model", ["[PAD]", "[UNK]", "[C\0LS]", "e\0f", "\0", "g"]
+    shutil.copytree(ROOT / "tests/golden/tasks/bert-ner", model)
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({name: id for id, name in enumerate(names)}, "[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(single="[C\0LS] $A", special_tokens=[("[C\0LS]", 2)])
+    tokenizer.add_special_tokens(["[C\0LS]", "<\0>"])
+    (model / "tokenizer.json").write_text(tokenizer.to_str())
+    (model / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "clean_up_tokenization_spaces": False}))
+    text, ids = "e\0f \0 g <\0>", [2, 3, 4, 5, 6]
+    theirs = tokenizer.encode(text)
+    assert theirs.ids == ids
+    done = linnet("tokenize", "--input", "jsonl", model, stdin=json.dumps({"text": text}).encode())
+    assert json.loads(done.stdout) == {"ids": ids, "tokens": theirs.tokens}
+    server = serve(model)
+    assert server.post("/tokenize", {"inputs": text}).json == [wanted(tokenizer, text)]
+    for skip in (False, True):
+        assert server.post("/decode", {"ids": ids, "skip_special_tokens": skip}).json == [tokenizer.decode(ids, skip_special_tokens=skip)]
 
 
 def test_decoding_ids_that_no_token_has_is_no_crash(server):

@@ -13,6 +13,7 @@ TOKENS = [
     "a</w>", "</w>", "</w>b</w>", "<", "/w>", "w", "ww", "wwaww", "ww\u00e9w",
     "<0x41>", "<0xC3>", "<0xa9>", "<0xE4>", "<0xB8>", "<0xAD>", "<0x00>", "<0x0A>", "<0xFF>", "<0x+A>", "<0xG0>", "<0x4>", "<0x411>", "<0X41>",
     "<0x\u00e9>", "<0x >", "<0x20>",
+    "\0", "e\0", "e\0f", "##\0ing", "\0##", "a\0\u2581b", "w\0w", "a\0</w>", "<0x\0>", "d\0\u0120",
 ]
 LLAMA = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
 DECODERS = {

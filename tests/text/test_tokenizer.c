@@ -344,11 +344,11 @@ static void ids_and_tokens_are_found_both_ways(void **state)
                      "\"max_input_chars_per_word\":9,\"vocab\":{\"u\":7,\"[CLS]\":16000000,\"[SEP]\":0}}"},
         WRITTEN, &err);
     assert_non_null(tokenizer);
-    assert_string_equal(tokenizer_token(tokenizer, 16000000), "[CLS]");
-    assert_string_equal(tokenizer_token(tokenizer, 7), "u");
-    assert_null(tokenizer_token(tokenizer, 1));
-    assert_null(tokenizer_token(tokenizer, -1));
-    assert_null(tokenizer_token(tokenizer, 2000000000));
+    assert_string_equal(tokenizer_token(tokenizer, 16000000).text, "[CLS]");
+    assert_string_equal(tokenizer_token(tokenizer, 7).text, "u");
+    assert_null(tokenizer_token(tokenizer, 1).text);
+    assert_null(tokenizer_token(tokenizer, -1).text);
+    assert_null(tokenizer_token(tokenizer, 2000000000).text);
     tokenizer_close(tokenizer);
 }
 
