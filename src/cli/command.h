@@ -2,7 +2,7 @@
  *
  * Exit codes of every command: EXIT_OK, EXIT_FAILED (it could not be done: one line on stderr says why),
  * EXIT_USAGE (the command line is wrong), EXIT_SOME_FAILED (it was done but for some input lines, each
- * reported on stderr).
+ * reported on stderr). What a command leaves in stdout's buffer main.c writes, and fails where it cannot.
  */
 #ifndef LINNET_CLI_COMMAND_H
 #define LINNET_CLI_COMMAND_H

@@ -61,23 +61,31 @@ static int refuse_command(const char *word)
 }
 
 /* Where a standard descriptor is closed, the next file or socket would get its number, and what is printed
- * would go there. */
+ * would go there. What takes stdout's place cannot be written to: there output is lost, which is an error. */
 static bool open_standard_descriptors(void)
 {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    return fd > STDERR_FILENO && close(fd) == 0;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
 }
 
-int main(int argc, char **argv)
+/* Writes what was printed. The exit code: `code`, or that of lost output where nothing else went wrong. */
+static int finish_output(int code)
 {
-    if (!open_standard_descriptors()) {
-        fprintf(stderr, "linnet: /dev/null cannot be opened for reading and writing: %s\n", strerror(errno));
-        return EXIT_FAILED;
-    }
-    signal(SIGCHLD, SIG_DFL); /* ignored, which is inherited, no child's status could be waited for */
+    struct error err;
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code == EXIT_FAILED || code == EXIT_USAGE)
+        return code;
+    if (errno)
+        error_set_errno(&err, errno, "writing the output");
+    else
+        error_set(&err, ERR_IO, "writing the output: some of it is lost"); /* the reason went by */
+    return report(&err);
+}
+
+static int dispatch(int argc, char **argv)
+{
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
@@ -99,4 +107,14 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     return refuse_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    if (!open_standard_descriptors()) {
+        fprintf(stderr, "linnet: /dev/null cannot be opened: %s\n", strerror(errno));
+        return EXIT_FAILED;
+    }
+    signal(SIGCHLD, SIG_DFL); /* ignored, which is inherited, no child's status could be waited for */
+    return finish_output(dispatch(argc, argv));
 }

@@ -250,8 +250,8 @@ static bool put_report(struct quantize *self, const char *failure, struct error 
         return false;
     buf_clear(&self->report);
     parity_put_text(&self->report, &self->parity, self->lines.name);
-    if (buf_ok(&self->report))
-        fputs(self->report.bytes, stdout);
+    if (buf_ok(&self->report) && (fputs(self->report.bytes, stdout) == EOF || fflush(stdout) != 0))
+        return error_set_errno(err, errno, "writing the report");
     buf_clear(&self->report);
     parity_put_json(&self->report, &self->parity, self->lines.name, failure);
     if (!buf_ok(&self->report))

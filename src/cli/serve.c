@@ -1,6 +1,7 @@
 #include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,12 +88,21 @@ static const char *address_of(const struct serve *serve, char address[ADDRESS_SI
     return address;
 }
 
+/* Where nobody can read it, the server goes on, and its end is no failure. */
+static void flush_news(void)
+{
+    if (fflush(stdout) == 0)
+        return;
+    __fpurge(stdout);
+    clearerr(stdout);
+}
+
 /* What a person wants to see goes to stdout; stderr has the log, and the one line of a failed start. */
 static void print_listening(const struct serve *serve)
 {
     char address[ADDRESS_SIZE];
     printf("linnet %s listening on %s\n", LINNET_VERSION, address_of(serve, address));
-    fflush(stdout);
+    flush_news();
 }
 
 /* A request that this model can answer. */
@@ -133,7 +143,7 @@ static void print_ready(const struct serve *serve, const struct served_model *mo
            : desc->task == TASK_SPARSE_EMBEDDING   ? "/embed_sparse"
                                                    : "/",
            example_of(desc, example));
-    fflush(stdout);
+    flush_news();
 }
 
 /* Loop thread: the loader has ended. */

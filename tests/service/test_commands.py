@@ -86,6 +86,38 @@ def test_a_full_disk_is_an_error():
     assert done.returncode == 1 and b"writing the output: No space left" in done.stderr
 
 
+TINY = MODELS / "bert-gelu"
+GOLDEN = TINY / "golden.jsonl"
+PRINTING = {
+    "--help": ["--help"], "--version": ["--version"], "--licenses": ["--version", "--licenses"],
+    **{f"help of {name}": [name, "--help"] for name in ("serve", "run", "tokenize", "info", "quantize", "bench", "verify", "pull")},
+    "run": ["run", TINY, "-"], "tokenize": ["tokenize", TINY, "-"],
+    "info": ["info", TINY], "info --json": ["info", "--json", TINY], "verify": ["verify", "--golden", GOLDEN, TINY],
+    "verify --json": ["verify", "--json", "--golden", GOLDEN, TINY],
+    "bench": ["bench", "--seconds", "1", "--tokens", "1", "--batch", "1", "--threads", "1", TINY],
+}
+
+
+def with_lost_output(arguments, output):
+    return subprocess.run(["bash", "-c", f'exec "$@" {output}', "bash", LINNET, *map(str, arguments)], input=b"good\n",
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=900)
+
+
+@pytest.mark.parametrize("output, why", [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+@pytest.mark.parametrize("arguments", PRINTING.values(), ids=PRINTING)
+def test_output_that_cannot_be_written_is_exit_code_1_and_one_line(arguments, output, why):
+    done = with_lost_output(arguments, output)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 1 and len(lines) == 1, (done.returncode, lines)
+    assert lines[0].startswith("linnet: writing the ") and lines[0].endswith((why, "some of it is lost"))
+
+
+def test_what_has_no_output_needs_no_stdout():
+    for output in ("> /dev/full", ">&-"):
+        done = with_lost_output(["serv"], output)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and b"did you mean serve?" in done.stderr
+
+
 def test_tokenize_writes_ids_and_tokens():
     assert rows(linnet("tokenize", stdin=b"unaffable")) == [
         {"ids": [101, 14477, 20961, 3468, 102], "tokens": ["[CLS]", "una", "##ffa", "##ble", "[SEP]"]}]

@@ -232,7 +232,7 @@ def test_sigterm_under_load_loses_no_request(serve):
     assert not lost and len(answered) > 16
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])
 def test_closed_standard_descriptors_do_no_harm(closed):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,6 +1,7 @@
 """linnet quantize: what it writes, what it says of its parity, and what it refuses."""
 import fcntl
 import json
+import os
 import shutil
 import signal
 import struct
@@ -302,6 +303,38 @@ def test_a_signal_that_is_ignored_ends_nothing(tmp_path):
     _, said = process.communicate("\n".join(TEXTS).encode(), 60)
     assert process.returncode == 0, said
     assert {"config.json", "model.safetensors", "parity.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize("output, why", [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_a_report_that_cannot_be_printed_is_an_error_and_leaves_nothing(output, why, tmp_path):
+    file = texts_file(tmp_path)
+    command = [LINNET, "quantize", "--texts", file, "--input", "jsonl", "--output", tmp_path / "out", MODEL]
+    done = subprocess.run(["bash", "-c", f'exec "$@" {output}', "bash", *command], capture_output=True)
+    assert done.returncode == 1 and done.stderr.decode() == f"linnet: writing the report: {why}\n"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_sizes_that_cannot_be_printed_are_an_error_too(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([LINNET, "quantize", "--output", tmp_path / "out", MODEL], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and done.stderr == b"linnet: writing the output: No space left on device\n"
+
+
+def test_an_unfinished_directory_goes_where_the_file_system_does_not_say_what_entries_are(tmp_path):
+    """A model with a folder, through a readdir() that knows no types."""
+    (tmp_path / "untyped.c").write_text(
+        "#define _GNU_SOURCE\n#include <dirent.h>\n#include <dlfcn.h>\n"
+        "struct dirent *readdir(DIR *list)\n{\n"
+        '    struct dirent *entry = ((struct dirent *(*)(DIR *))dlsym(RTLD_NEXT, "readdir"))(list);\n'
+        "    if (entry)\n        entry->d_type = DT_UNKNOWN;\n    return entry;\n}\n"
+        'struct dirent64 *readdir64(DIR *list) __attribute__((alias("readdir")));\n')
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "untyped.so", tmp_path / "untyped.c", "-ldl"], check=True)
+    texts = rows_file(tmp_path, [{"text": "one"}, {"text": 2}])
+    done = subprocess.run(
+        [LINNET, "quantize", "--texts", texts, "--input", "jsonl", "--output", tmp_path / "out", ROOT / "tests/golden/embeddings/concatenated"],
+        env=dict(os.environ, LD_PRELOAD=str(tmp_path / "untyped.so"), ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"), capture_output=True)
+    assert done.returncode == 1 and b"line 2" in done.stderr, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([texts.name, "untyped.c", "untyped.so"])
 
 
 def test_an_output_that_is_missing_or_exists_is_refused(tmp_path):
