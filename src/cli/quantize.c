@@ -57,7 +57,13 @@ static bool path_in(char path[MAX_PATH], const char *directory, const char *name
            error_set(err, ERR_USAGE, "%.200s...: the path has more than %d bytes", directory, MAX_PATH - 1);
 }
 
-static bool remove_files(const char *directory)
+static bool remove_file(const char *path)
+{
+    return unlink(path) == 0;
+}
+
+/* Of a directory whose entries `removes` can remove. False: something is left of it. */
+static bool remove_directory_of(const char *directory, bool (*removes)(const char *path))
 {
     DIR *list = opendir(directory);
     struct dirent *entry;
@@ -66,26 +72,22 @@ static bool remove_files(const char *directory)
     while (list && (entry = readdir(list)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             path_in(path, directory, entry->d_name, &err))
-            unlink(path);
+            removes(path);
     if (list)
         closedir(list);
     return rmdir(directory) == 0 || errno == ENOENT;
 }
 
+/* Of a folder of files. What an entry is, unlink() tells: some file systems have no d_type. */
+static bool remove_file_or_folder(const char *path)
+{
+    return remove_file(path) || remove_directory_of(path, remove_file);
+}
+
 /* Of a directory that holds files and folders of files. False: something is left of it. */
 static bool remove_directory(const char *directory)
 {
-    DIR *list = opendir(directory);
-    struct dirent *entry;
-    struct error err;
-    char path[MAX_PATH];
-    while (list && (entry = readdir(list)))
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
-            path_in(path, directory, entry->d_name, &err))
-            remove_files(path);
-    if (list)
-        closedir(list);
-    return remove_files(directory);
+    return remove_directory_of(directory, remove_file_or_folder);
 }
 
 /* Beside a thread that may still write: under another name no file is added but by a call that is under way
