@@ -180,6 +180,8 @@ MODELS = {
         [{"num_hidden_layers": 4}],
     ),
     "mpnet": (mpnet(num_labels=3), MPNET, [{"hidden_act": "relu"}]),
+    # Whose positions begin past token 1 all the same.
+    "mpnet-other-padding": (mpnet(pad_token_id=0), MPNET, []),
     "deberta-v2": (
         deberta(num_labels=3),
         DEBERTA,

@@ -48,7 +48,8 @@ POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "camembert", "mpnet"}
 
 
 def most_tokens(config):
-    taken = config.pad_token_id + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
+    padding = 1 if config.model_type == "mpnet" else config.pad_token_id  # as transformers' MPNetEmbeddings has it
+    taken = padding + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
     return config.max_position_embeddings - taken
 
 

@@ -100,18 +100,26 @@ static bool read_family(yyjson_val *root, enum head_wish wish, struct model_conf
     return read_architecture(root, wish, out, err);
 }
 
+/* Which of a key's two names counts. */
+static const char *named(yyjson_val *root, const char *alias, const char *key)
+{
+    return alias && yyjson_obj_get(root, alias) ? alias : key;
+}
+
 static bool read_sizes(yyjson_val *root, struct model_config *out, struct error *err)
 {
     const struct family_keys *keys = out->family->keys;
+    const char *hidden = named(root, keys->hidden_alias, keys->hidden);
+    const char *heads = named(root, keys->heads_alias, keys->heads);
     const struct family_defaults *defaults = &out->family->defaults;
     const struct {
         const char *key;
         int fallback, max, *out;
     } sizes[] = {
         {"vocab_size", defaults->vocab, MAX_VOCAB, &out->vocab_size},
-        {keys->hidden, defaults->hidden, MAX_SIZE, &out->hidden},
+        {hidden, defaults->hidden, MAX_SIZE, &out->hidden},
         {keys->embedding, defaults->embedding, MAX_SIZE, &out->embedding},
-        {keys->heads, defaults->heads, MAX_SIZE, &out->heads},
+        {heads, defaults->heads, MAX_SIZE, &out->heads},
         {keys->intermediate, defaults->intermediate, MAX_SIZE, &out->intermediate},
         {keys->type_vocab, defaults->type_vocab, MAX_TYPES, &out->type_vocab},
         {"max_position_embeddings", defaults->positions, MAX_POSITIONS, &out->max_positions},
@@ -124,8 +132,8 @@ static bool read_sizes(yyjson_val *root, struct model_config *out, struct error 
         out->embedding = out->hidden;
     out->projects = out->family->always_projects || out->embedding != out->hidden;
     if (out->hidden % out->heads != 0)
-        return error_set(err, ERR_BAD_MODEL, "config.json: %s %d is not a multiple of %s %d", keys->hidden,
-                         out->hidden, keys->heads, out->heads);
+        return error_set(err, ERR_BAD_MODEL, "config.json: %s %d is not a multiple of %s %d", hidden,
+                         out->hidden, heads, out->heads);
     return true;
 }
 
@@ -133,7 +141,8 @@ static bool read_layers(yyjson_val *root, struct model_config *out, struct error
 {
     const struct family_keys *keys = out->family->keys;
     const struct family_defaults *defaults = &out->family->defaults;
-    if (!config_int(root, keys->layers, defaults->layers, 1, MAX_LAYERS, &out->layers, err))
+    const char *layers = named(root, keys->layers_alias, keys->layers);
+    if (!config_int(root, layers, defaults->layers, 1, MAX_LAYERS, &out->layers, err))
         return false;
     if (!keys->groups) {
         out->groups = out->layers;
@@ -176,26 +185,24 @@ static bool read_positions(yyjson_val *root, struct model_config *out, struct er
     out->max_tokens = out->max_positions;
     if (out->family->positions == POSITIONS_FROM_ZERO)
         return true;
-    if (!config_int(root, "pad_token_id", out->family->defaults.pad, 0, out->vocab_size - 1, &out->pad, err))
+    if (out->family->positions == POSITIONS_AFTER_TOKEN_ONE)
+        out->pad = 1;
+    else if (!config_int(root, "pad_token_id", out->family->defaults.pad, 0, out->vocab_size - 1, &out->pad,
+                         err))
         return false;
     out->max_tokens -= out->pad + 1;
     return out->max_tokens > 0 ||
            error_set(
                err, ERR_BAD_MODEL,
-               "config.json: max_position_embeddings is %d, but positions begin at %d, past pad_token_id",
+               "config.json: max_position_embeddings is %d, but positions begin at %d, past that of padding",
                out->max_positions, out->pad + 1);
 }
 
 static bool read_eps(yyjson_val *root, struct model_config *out, struct error *err)
 {
     const char *key = out->family->keys->eps;
-    yyjson_val *value = key ? yyjson_obj_get(root, key) : NULL;
-    double fallback = out->family->defaults.eps > 0 ? (double)out->family->defaults.eps : 1e-12;
-    double eps = value ? yyjson_get_num(value) : fallback;
-    if (value && (!yyjson_is_num(value) || !(eps >= 0) || eps > 1))
-        return error_set(err, ERR_BAD_MODEL, "config.json: %s is %g, want a number from 0 to 1", key, eps);
-    out->layer_norm_eps = (float)eps;
-    return true;
+    float fallback = out->family->defaults.eps > 0 ? out->family->defaults.eps : 1e-12f;
+    return config_number(root, key, fallback, 0, 1, &out->layer_norm_eps, err);
 }
 
 static bool read_activations(yyjson_val *root, struct model_config *out, struct error *err)

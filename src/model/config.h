@@ -57,7 +57,7 @@ struct model_config {
     int max_positions; /* rows of the position table */
     bool position_table;
     int max_tokens; /* of one item: max_positions less what the position scheme leaves out */
-    int pad;        /* pad_token_id, where the position scheme asks for it */
+    int pad;        /* the token that the position scheme counts on from, where it has one */
     int type_vocab; /* 0: the family has no token types */
     enum activation activation;
     const char *activation_name;     /* as config.json says it */

@@ -11,24 +11,35 @@ enum {
     MAX_ROTATED = 1 << 16, /* positions: no tensor of the file bounds them */
     MAX_SPAN = 32768,
     MAX_DISTANCE = 1 << 20,
-    LAYERS_A_GLOBAL = 3, /* ModernBertConfig's global_attn_every_n_layers */
+    LAYERS_A_GLOBAL = 3,           /* ModernBertConfig's global_attn_every_n_layers */
+    MAX_LAYERS_A_GLOBAL = 1 << 20, /* past the layers of any model: only the first is global */
 };
 
 /* --- Rotary position embeddings */
+
+/* rope_type, which was called type: transformers reads the older name where the newer is missing. */
+static bool require_default_rotation(yyjson_val *parameters, struct error *err)
+{
+    const char *key = yyjson_obj_get(parameters, "rope_type") ? "rope_type" : "type";
+    yyjson_val *type = yyjson_obj_get(parameters, key);
+    return !type || yyjson_equals_str(type, "default") ||
+           error_set(err, ERR_UNSUPPORTED_MODEL,
+                     "config.json: rope_parameters has %s %s%.60s, linnet supports \"default\"", key,
+                     yyjson_is_str(type) ? "" : json_type_words(type),
+                     yyjson_is_str(type) ? yyjson_get_str(type) : "");
+}
 
 /* rope_theta of rope_parameters, or of one of its members; `fallback_key` is its older place. */
 static bool read_theta(yyjson_val *root, const char *member, const char *fallback_key, float fallback,
                        float *out, struct error *err)
 {
     yyjson_val *parameters = yyjson_obj_get(root, "rope_parameters");
+    if (!require_default_rotation(parameters, err))
+        return false;
     if (member)
         parameters = yyjson_obj_get(parameters, member);
-    yyjson_val *type = yyjson_obj_get(parameters, "rope_type");
-    if (type && !yyjson_equals_str(type, "default"))
-        return error_set(err, ERR_UNSUPPORTED_MODEL,
-                         "config.json: rope_parameters has rope_type %s%.60s, linnet supports \"default\"",
-                         yyjson_is_str(type) ? "" : json_type_words(type),
-                         yyjson_is_str(type) ? yyjson_get_str(type) : "");
+    if (member && !require_default_rotation(parameters, err))
+        return false;
     bool newer = yyjson_obj_get(parameters, "rope_theta") != NULL;
     return config_number(newer ? parameters : root, newer ? "rope_theta" : fallback_key, fallback, 1,
                          MAX_THETA, out, err);
@@ -65,11 +76,21 @@ static bool read_local(yyjson_val *root, struct arena *arena, struct model_confi
     out->attention.local = local;
     if (list && !yyjson_is_null(list))
         return read_layer_types(list, local, out->layers, err);
-    if (!config_int(root, "global_attn_every_n_layers", LAYERS_A_GLOBAL, 1, out->layers, &every, err))
+    if (!config_int(root, "global_attn_every_n_layers", LAYERS_A_GLOBAL, 1, MAX_LAYERS_A_GLOBAL, &every, err))
         return false;
     for (int i = 0; i < out->layers; i++)
         local[i] = i % every != 0;
     return true;
+}
+
+/* How far local layers see to either side. sliding_window says it, or local_attention twice as much; where
+ * both are there, transformers takes the former. */
+static bool read_window(yyjson_val *root, int *out, struct error *err)
+{
+    int width;
+    if (!config_int(root, "local_attention", 128, 2, MAX_WINDOW, &width, err))
+        return false;
+    return config_int(root, "sliding_window", width / 2, 1, MAX_WINDOW / 2, out, err);
 }
 
 /* ModernBERT: all layers are rotated, local ones by angles of their own. */
@@ -77,13 +98,11 @@ static bool read_local_and_global(yyjson_val *root, struct arena *arena, struct 
                                   struct error *err)
 {
     struct attention_config *attention = &out->attention;
-    int width;
     if (!config_require_absent(root, "rope_scaling", err) ||
         !read_theta(root, "full_attention", "global_rope_theta", 160000, &attention->theta, err) ||
         !read_theta(root, "sliding_attention", "local_rope_theta", 10000, &attention->local_theta, err) ||
-        !config_int(root, "local_attention", 128, 2, MAX_WINDOW, &width, err))
+        !read_window(root, &attention->window, err))
         return false;
-    attention->window = width / 2;
     return read_local(root, arena, out, err);
 }
 

@@ -33,7 +33,7 @@ bool config_signed(yyjson_val *root, const char *key, int fallback, int max, int
 bool config_number(yyjson_val *root, const char *key, float fallback, float min, float max, float *out,
                    struct error *err)
 {
-    yyjson_val *value = yyjson_obj_get(root, key);
+    yyjson_val *value = key ? yyjson_obj_get(root, key) : NULL;
     double number = value ? yyjson_get_num(value) : (double)fallback;
     *out = (float)number;
     if (!value || (yyjson_is_num(value) && number >= (double)min && number <= (double)max))

@@ -298,7 +298,7 @@ void encoder_normalise(struct pass *pass, const struct rows *y, const float *x, 
 static void number_tokens(struct pass *pass)
 {
     const struct batch *batch = pass->batch;
-    bool after_padding = pass->config->family->positions == POSITIONS_AFTER_PADDING;
+    bool after_padding = pass->config->family->positions != POSITIONS_FROM_ZERO;
     int pad = pass->config->pad;
     for (int item = 0; item < batch->count; item++) {
         int next = after_padding ? pad + 1 : 0;

@@ -19,7 +19,10 @@ static const struct family_keys distilbert_keys = {.hidden = "dim",
                                                    .layers = "n_layers",
                                                    .heads = "n_heads",
                                                    .intermediate = "hidden_dim",
-                                                   .activation = "activation"};
+                                                   .activation = "activation",
+                                                   .hidden_alias = "hidden_size",
+                                                   .layers_alias = "num_hidden_layers",
+                                                   .heads_alias = "num_attention_heads"};
 
 #define BERT_EMBEDDING_NAMES                                                              \
     .words = "embeddings.word_embeddings", .positions = "embeddings.position_embeddings", \
@@ -465,8 +468,8 @@ const struct family families[] = {
     {
         .model_type = "mpnet",
         .keys = &mpnet_keys,
-        .defaults = {BASE_SIZES, .vocab = 30527, .layers = 12, .pad = 1},
-        .positions = POSITIONS_AFTER_PADDING,
+        .defaults = {BASE_SIZES, .vocab = 30527, .layers = 12},
+        .positions = POSITIONS_AFTER_TOKEN_ONE,
         .attention = ATTENTION_BIASED,
         .prefix = "mpnet.",
         .names = &mpnet_names,

@@ -43,6 +43,8 @@ enum position_scheme {
     /* pad_token_id for each padding token, even one that the text spells; the others count on from
      * pad_token_id + 1: fairseq's, of RoBERTa. */
     POSITIONS_AFTER_PADDING,
+    /* The same with token 1 for padding, whatever pad_token_id says: MPNet's. */
+    POSITIONS_AFTER_TOKEN_ONE,
 };
 
 /* What attention knows of positions beside the embeddings. */
@@ -61,10 +63,12 @@ enum bias_scheme {
 };
 
 /* Keys of config.json. NULL where the family has none: embedding (as wide as hidden), groups and inner_layers
- * (no layer is shared), type_vocab (no token types), eps (1e-12). */
+ * (no layer is shared), type_vocab (no token types), eps (1e-12). An alias is another name of the key, which
+ * goes before it where both are there: transformers' attribute_map. */
 struct family_keys {
     const char *hidden, *embedding, *layers, *groups, *inner_layers, *heads, *intermediate, *activation,
         *type_vocab, *eps;
+    const char *hidden_alias, *layers_alias, *heads_alias;
 };
 
 /* What a key that is missing means; of keys that the family has. */

@@ -101,6 +101,8 @@ for value, name in [(0, "zero"), (-1, "negative"), (10**9, "huge"), (2**64 - 1, 
 add_config("one-layer-too-many", BAD, r"bert\.encoder\.layer\.2\.", num_hidden_layers=3)
 add_config("distilbert-layers-huge", BAD, r"n_layers|transformer\.layer\.\d+", "distilbert-relu", n_layers=10**9)
 add_config("distilbert-dim-not-divisible", BAD, r"\bdim\b|n_heads", "distilbert-relu", dim=33)
+add_config("distilbert-alias-null", BAD, r"hidden_size is null", "distilbert-relu", hidden_size=None)
+add_config("distilbert-alias-other", BAD, r"transformer\.layer\.\d+", "distilbert-relu", num_hidden_layers=40)
 add_config("vocab-larger", BAD, r"word_embeddings", vocab_size=1000)
 add_config("vocab-smaller", BAD, r"word_embeddings", vocab_size=100)
 add_config("vocab-huge", BAD, r"vocab_size|word_embeddings", vocab_size=2**40)
@@ -109,8 +111,9 @@ add_config("positions-zero", BAD, r"max_position_embeddings", max_position_embed
 add_config("types-larger", BAD, r"token_type_embeddings", type_vocab_size=3)
 add_config("intermediate-larger", BAD, r"intermediate", intermediate_size=49)
 add_config("intermediate-negative", BAD, r"intermediate_size", intermediate_size=-48)
-add_config("eps-a-string", BAD, r"layer_norm_eps", layer_norm_eps="small")
-add_config("eps-negative", BAD, r"layer_norm_eps", layer_norm_eps=-1e-12)
+add_config("eps-a-string", BAD, r"layer_norm_eps is a string, want a number from 0 to 1", layer_norm_eps="1e-12")
+add_config("eps-null", BAD, r"layer_norm_eps is null, want a number from 0 to 1", layer_norm_eps=None)
+add_config("eps-negative", BAD, r"layer_norm_eps is -1e-12", layer_norm_eps=-1e-12)
 add_config("activation-a-number", f"{BAD}|{UNSUPPORTED}", r"hidden_act", hidden_act=7)
 add_config("labels-a-list", BAD, r"id2label", id2label=["NEGATIVE", "POSITIVE"])
 add_config("labels-with-a-gap", BAD, r"id2label", id2label={"0": "NEGATIVE", "2": "POSITIVE"})
@@ -152,9 +155,19 @@ add_config("layer-types-few", BAD, r"layer_types.*4", MODERNBERT, layer_types=["
 add_config("layer-types-other", UNSUPPORTED, r"layer_types\[1\].*chunked", MODERNBERT,
            layer_types=["full_attention", "chunked_attention", "full_attention", "full_attention"])  # fmt: skip
 add_config("window-a-string", BAD, r"local_attention", MODERNBERT, local_attention="wide")
+add_config("window-null", BAD, r"sliding_window is null", MODERNBERT, sliding_window=None)
+add_config("window-zero", BAD, r"sliding_window is 0", MODERNBERT, sliding_window=0)
+add_config("global-never", BAD, r"global_attn_every_n_layers is 0", MODERNBERT, layer_types=DELETE, global_attn_every_n_layers=0)
 add_config("rotary-scaled", UNSUPPORTED, r"rope_scaling", MODERNBERT, rope_scaling={"rope_type": "yarn"})
 add_config("rotary-type", UNSUPPORTED, r"rope_type.*yarn", MODERNBERT,
            rope_parameters={"full_attention": {"rope_type": "yarn", "rope_theta": 100.0}})  # fmt: skip
+for name, base, parameters in [
+    ("older-type", NOMIC, {"type": "linear", "factor": 4.0}),
+    ("older-type-of-a-member", MODERNBERT, {"sliding_attention": {"type": "dynamic", "factor": 2.0}}),
+    ("older-type-for-all", MODERNBERT, {"type": "linear", "factor": 4.0}),
+]:
+    add_config(f"rotary-{name}", UNSUPPORTED, r"type (linear|dynamic), linnet supports \"default\"", base, rope_parameters=parameters)
+add_config("rotary-older-scaling", UNSUPPORTED, r"rope_scaling", NOMIC, rope_scaling={"type": "linear", "factor": 4.0})
 add_config("rotary-theta-zero", BAD, r"rope_theta", NOMIC, rope_parameters={"rope_theta": 0})
 add_config("rotary-base-other", UNSUPPORTED, r"rotary_emb_base.*10000.*1000", NOMIC, rotary_emb_base=10000)
 add_config("rotary-positions-huge", UNSUPPORTED, r"max_position_embeddings.*65536", NOMIC, max_position_embeddings=10**6)

@@ -65,6 +65,39 @@ def test_a_text_gives_the_same_bits_alone_in_any_batch_and_with_any_threads(name
         assert answers("run", model(name), [rows[index]], tmp_path, *wanted) == [mixed[index]]
 
 
+# --- what config.json may say in other words ---
+
+
+def configured(name, directory, **changes):
+    """A model with keys of its config.json changed, or with None left out."""
+    directory.mkdir()
+    for path in model(name).iterdir():
+        (directory / path.name).write_bytes(path.read_bytes())
+    config = {**json.loads((directory / "config.json").read_text()), **changes}
+    config = {key: value for key, value in config.items() if value is not None}
+    (directory / "config.json").write_text(json.dumps(config))
+    return directory
+
+
+MIXED = ["full_attention", "sliding_attention", "sliding_attention", "sliding_attention"]
+
+
+@pytest.mark.parametrize("name, changes, others", [
+    ("distilbert", dict(dim=None, hidden_size=32, n_layers=None, num_hidden_layers=2, n_heads=None, num_attention_heads=4), {}),
+    ("distilbert", dict(dim=64, hidden_size=32, n_layers=6, num_hidden_layers=2, n_heads=2, num_attention_heads=4), {}),
+    ("modernbert", dict(local_attention=None, sliding_window=4), {}),
+    ("modernbert", dict(local_attention=64, sliding_window=4), {}),
+    ("modernbert", dict(layer_types=None, global_attn_every_n_layers=9), dict(layer_types=MIXED)),
+    ("nomic_bert", dict(rope_parameters={"type": "default", "rope_theta": 50.0}),
+     dict(rope_parameters={"rope_type": "default", "rope_theta": 50.0})),
+    ("mpnet", dict(pad_token_id=7), {}),
+], ids=["aliases", "aliases-go-first", "half-a-window", "half-a-window-goes-first", "few-layers", "older-type", "padding"])  # fmt: skip
+def test_a_config_in_other_words_gives_the_same_answers(name, changes, others, tmp_path):
+    rows = golden(name)
+    got = answers("run", configured(name, tmp_path / "a", **changes), rows, tmp_path, "--logits")
+    assert got == answers("run", configured(name, tmp_path / "b", **others), rows, tmp_path, "--logits")
+
+
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
 @pytest.mark.parametrize("name", MODELS)
 def test_what_quantize_writes_answers_as_the_model_in_that_precision(name, precision, tmp_path):
