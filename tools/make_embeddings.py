@@ -46,7 +46,8 @@ MORE_TEXTS = ["\u039f\u0394\u039f\u03a3 \u03a3 \u03c3\u03bf\u03c6\u03cc\u03c2, \
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 
 # Options: pooling, new (the files of version 5.4), normalise, dense [(out, bias, activation)], modules ("none", or
-# "pooling": only 1_Pooling), masked_lm, max_seq_length, lower, default_prompt, and those of make_golden.py's TINY.
+# "pooling": only 1_Pooling), masked_lm, max_seq_length, model_max_length (an argument of the tokenizer, which goes before
+# it), encoding_file (that says so), lower, default_prompt, truncate_dim, and those of make_golden.py's TINY.
 MODELS = {
     "mean": (bert_config(), {"pooling": ["mean"], "normalise": True}),
     "mean-new": (bert_config(**SMALLER), {"pooling": ["mean"], "new": True, "normalise": True}),
@@ -66,6 +67,11 @@ MODELS = {
         bert_config(**SMALLER),
         {"pooling": ["mean"], "cased": True, "lower": True, "max_seq_length": 20, "normalise": True},
     ),
+    "older-names-and-short": (
+        bert_config(**SMALLER),
+        {"pooling": ["mean"], "max_seq_length": 40, "model_max_length": 12, "encoding_file": "sentence_roberta_config.json"},
+    ),
+    "truncated": (bert_config(**SMALLER), {"pooling": ["mean"], "new": True, "normalise": True, "truncate_dim": 5}),
     "prompted": (bert_config(**SMALLER), {"pooling": ["mean"], "default_prompt": "query", "normalise": True}),
 }  # fmt: skip
 
@@ -116,13 +122,16 @@ def write_modules(directory, hidden, options, generator):
         {"idx": index, "name": str(index), "path": path, "type": TYPES[kind][new]} for index, (kind, path) in enumerate(modules)
     ])  # fmt: skip
     if "max_seq_length" in options or options.get("lower"):
-        write_json(directory / "sentence_bert_config.json", {
-            "max_seq_length": options.get("max_seq_length"), "do_lower_case": options.get("lower", False),
+        arguments = {"tokenizer_args": {"model_max_length": options["model_max_length"]}} if "model_max_length" in options else {}
+        write_json(directory / options.get("encoding_file", "sentence_bert_config.json"), {
+            "max_seq_length": options.get("max_seq_length"), "do_lower_case": options.get("lower", False), **arguments,
         })  # fmt: skip
     if "default_prompt" in options:
         write_json(directory / "config_sentence_transformers.json", {
             "prompts": PROMPTS, "default_prompt_name": options["default_prompt"], "similarity_fn_name": "cosine",
         })  # fmt: skip
+    if "truncate_dim" in options:
+        write_json(directory / "config_sentence_transformers.json", {"truncate_dim": options["truncate_dim"]})
     return layers
 
 
@@ -168,9 +177,8 @@ class Oracle:
             backend = self.tokenizer.backend_tokenizer
             backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), backend.normalizer])
         self.options, self.layers = options, layers
-        self.limit = min(
-            options.get("max_seq_length", self.tokenizer.model_max_length), most_tokens(self.model.config)
-        )
+        said = options.get("model_max_length", options.get("max_seq_length", self.tokenizer.model_max_length))
+        self.limit = min(said, most_tokens(self.model.config))
 
     def encode(self, text):
         text = PROMPTS.get(self.options.get("default_prompt"), "") + text
@@ -185,7 +193,7 @@ class Oracle:
                 row = activation(layer.to(dtype)(row))
             if self.options.get("normalise"):
                 row = torch.nn.functional.normalize(row, dim=0)
-        return row
+        return row[: self.options.get("truncate_dim")]
 
     def row(self, text):
         encoding = self.encode(text)

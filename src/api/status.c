@@ -144,7 +144,7 @@ static void put_own(struct buf *out, struct api *api, struct http_exchange *x,
         json_put_field(out, "python", engine_workers(sched_engine(api->sched))->host);
     if (desc->sentence)
         buf_printf(out, "\"dimensions\":%d,\"normalises\":%s,\"pooling_assumed\":%s,", desc->columns,
-                   desc->sentence->normalises ? "true" : "false",
+                   sentence_gives_unit_length(desc->sentence) ? "true" : "false",
                    desc->sentence->origin == POOLING_ASSUMED ? "true" : "false");
     if (models_all(api, x))
         put_models(out, api->root);

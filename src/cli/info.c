@@ -49,9 +49,12 @@ static void put_task(struct buf *out, const struct model_desc *desc)
         return;
     }
     buf_printf(out, "task          %s: %d dimensions%s\n", desc->task_name, desc->columns,
-               sentence->is_sparse    ? ", one a token of the vocabulary, most of them 0"
-               : sentence->normalises ? ", of length 1"
-                                      : "");
+               sentence->is_sparse                    ? ", one a token of the vocabulary, most of them 0"
+               : sentence_gives_unit_length(sentence) ? ", of length 1"
+                                                      : "");
+    if (sentence->kept < sentence->dimensions)
+        buf_printf(out, "truncation    the first %d of %d dimensions are kept%s\n", sentence->kept,
+                   sentence->dimensions, sentence->normalises ? ", of a row of length 1" : "");
     buf_printf(out, "pooling       %s (%s)", sentence->pooling_name, pooling_origin(sentence));
     if (sentence->is_sparse)
         buf_printf(out, ": the %s of %s over a text's tokens", sentence->splade.sums ? "sum" : "largest",
@@ -94,7 +97,7 @@ static void put_json_embedding(struct buf *out, const struct model_desc *desc)
     static const char *const origins[] = {
         [POOLING_FROM_FILES] = "files", [POOLING_ASKED_FOR] = "option", [POOLING_ASSUMED] = "assumed"};
     buf_printf(out, "\"dimensions\":%d,\"normalises\":%s,\"dense_layers\":%d,", desc->columns,
-               sentence->normalises ? "true" : "false", sentence->dense_count);
+               sentence_gives_unit_length(sentence) ? "true" : "false", sentence->dense_count);
     json_put_field(out, "pooling", sentence->pooling_name);
     json_put_field(out, "pooling_origin", origins[sentence->origin]);
     if (sentence->is_sparse) {

@@ -130,7 +130,8 @@ struct prepare_options {
 
     /* Of ROWS_POOLED with TASK_FEATURE_EXTRACTION. */
     enum normalise normalise;
-    int dimensions;     /* keep the first so many of desc.columns, before normalising; 0: all */
+    int dimensions;     /* keep the first so many of desc.columns, before normalising; 0: all, and what
+                           the model's files cut off is cut after its own normalising */
     const char *prompt; /* valid UTF-8 put before the text (desc.sentence->prompts), or NULL; of
                            TASK_SPARSE_EMBEDDING too */
 
@@ -155,6 +156,7 @@ struct item {
     size_t row_count; /* 1, length, or how many masks there are */
     size_t columns;   /* elements of a row */
     bool normalised;  /* the row is to be scaled to length 1 */
+    bool cut_last;    /* before what a model computes more than `columns` is cut off */
     float *rows;      /* [row_count][columns] logits, states or an embedding, filled by lane_run() */
     const struct token_place *places; /* [length], or NULL where they were not asked for */
 

@@ -72,8 +72,9 @@ static bool make_rows(const struct model_desc *desc, const struct prepare_option
                              options->dimensions, desc->columns);
         if (options->dimensions)
             out->columns = (size_t)options->dimensions;
-        out->normalised = options->normalise == NORMALISE_ALWAYS ||
-                          (options->normalise == NORMALISE_AS_MODEL && desc->sentence->normalises);
+        bool as_model = options->normalise == NORMALISE_AS_MODEL && desc->sentence->normalises;
+        out->normalised = options->normalise == NORMALISE_ALWAYS || as_model;
+        out->cut_last = as_model && !options->dimensions;
     }
     out->rows = arena_alloc(arena, out->row_count * out->columns * sizeof *out->rows);
     return out->rows || error_set(err, ERR_NO_MEMORY, NO_RESULT);
@@ -321,16 +322,18 @@ static void take_sparse(struct item *item, const float *row, size_t columns)
 }
 
 /* What the model computed for an item, rows[row_count][columns], becomes its result. */
-static void take_rows(struct item *item, const float *rows, size_t columns)
+static void take_rows(struct item *item, float *rows, size_t columns)
 {
     item->error = all_finite(rows, item->row_count * columns) ? ERR_NONE : ERR_NON_FINITE;
     if (item->sparse) {
         take_sparse(item, rows, columns);
         return;
     }
+    if (item->normalised && item->cut_last)
+        embedding_normalise(rows, columns);
     for (size_t i = 0; i < item->row_count; i++)
         memcpy(item->rows + i * item->columns, rows + i * columns, item->columns * sizeof *rows);
-    if (item->normalised)
+    if (item->normalised && !item->cut_last)
         embedding_normalise(item->rows, item->columns);
 }
 
@@ -339,7 +342,7 @@ static void lane_run_native(struct lane *lane, struct item *const items[], size_
     struct native_lane *native_lane = (struct native_lane *)lane;
     const struct native *native = native_of(lane->engine);
     bool tokens = items[0]->row_kind == ROWS_TOKENS, masks = items[0]->row_kind == ROWS_MASKS;
-    size_t columns = (size_t)(tokens ? lane->engine->desc.token_columns : lane->engine->desc.columns);
+    size_t columns = (size_t)(tokens ? lane->engine->desc.token_columns : model_columns(native->model));
     size_t row_count = 0;
     struct batch batch;
     struct error err;
@@ -447,7 +450,7 @@ static void describe(struct native *native, const struct model_files *files, con
         .activation = config->activation_name,
         .task = task,
         .task_name = task_name(task),
-        .columns = model_columns(native->model),
+        .columns = config->sentence ? config->sentence->kept : model_columns(native->model),
         .token_columns = model_token_columns(native->model),
         .sentence = config->sentence,
         .problem_type = config->problem_type,

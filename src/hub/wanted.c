@@ -22,9 +22,15 @@ static const struct {
     {"merges.txt", NULL, "tokenizer.json"},
     {"added_tokens.json", NULL, "tokenizer.json"},
     {"special_tokens_map.json", NULL, NULL},
-    {MODULE_LIST, NULL, NULL}, /* of sentence-transformers, as the next three */
+    {MODULE_LIST, NULL, NULL}, /* of sentence-transformers, as the next ones */
     {"config_sentence_transformers.json", MODULE_LIST, NULL},
     {"sentence_bert_config.json", MODULE_LIST, NULL},
+    {"sentence_roberta_config.json", MODULE_LIST, NULL}, /* its other names, which old models have */
+    {"sentence_distilbert_config.json", MODULE_LIST, NULL},
+    {"sentence_camembert_config.json", MODULE_LIST, NULL},
+    {"sentence_albert_config.json", MODULE_LIST, NULL},
+    {"sentence_xlm-roberta_config.json", MODULE_LIST, NULL},
+    {"sentence_xlnet_config.json", MODULE_LIST, NULL},
     {"1_Pooling/config.json", NULL, MODULE_LIST},
     {"model.safetensors", NULL, NULL},
     {WEIGHT_INDEX, NULL, "model.safetensors"},

@@ -12,7 +12,7 @@ struct file_set {
     bool (*has)(const struct file_set *set, const char *file);
 };
 
-enum { WANTED_COUNT = 18 };
+enum { WANTED_COUNT = 24 };
 
 /* The files to have where `set` has them: fills names[], in the order in which to fetch them, and returns how
  * many. A name may be one that `set` does not have; shards and modules are not among them. */

@@ -258,10 +258,40 @@ static bool open_pooling(struct model_files *files, const char *directory, struc
     return true;
 }
 
+/* "{}", with any white space. */
+static bool is_empty_object(struct blob json)
+{
+    char marks[3] = "";
+    size_t count = 0;
+    for (size_t i = 0; i < json.size && count < sizeof marks; i++)
+        if (!strchr(" \t\r\n", json.bytes[i]))
+            marks[count++] = (char)json.bytes[i];
+    return count == 2 && marks[0] == '{' && marks[1] == '}';
+}
+
+/* Of a Transformer's settings sentence-transformers takes the first file that says something. */
+static bool open_sentence_config(struct model_files *files, const char *directory, struct error *err)
+{
+    static const char *const names[] = {
+        "sentence_bert_config.json",      "sentence_roberta_config.json", "sentence_distilbert_config.json",
+        "sentence_camembert_config.json", "sentence_albert_config.json",  "sentence_xlm-roberta_config.json",
+        "sentence_xlnet_config.json",
+    };
+    struct blob *config = &files->sentence_config;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !config->bytes; i++) {
+        files->sentence_config_name = names[i];
+        if (!map_optional(directory, names[i], config, err))
+            return false;
+        if (is_empty_object(*config))
+            file_unmap(config);
+    }
+    return true;
+}
+
 static bool open_modules(struct model_files *files, const char *directory, struct error *err)
 {
     if (!map_optional(directory, "modules.json", &files->modules_json, err) ||
-        !map_optional(directory, "sentence_bert_config.json", &files->sentence_config, err) ||
+        !open_sentence_config(files, directory, err) ||
         !map_optional(directory, "config_sentence_transformers.json", &files->sentence_settings, err))
         return false;
     if (!files->modules_json.bytes)

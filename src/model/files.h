@@ -32,9 +32,10 @@ struct model_files {
     size_t shard_count;
     /* Of sentence-transformers. Without modules.json a 1_Pooling/config.json counts for it. */
     struct module modules[MODULES_MAX];
-    int module_count;              /* 0: neither is there */
-    struct blob modules_json;      /* or absent, as the next two */
-    struct blob sentence_config;   /* sentence_bert_config.json */
+    int module_count;            /* 0: neither is there */
+    struct blob modules_json;    /* or absent, as the next two */
+    struct blob sentence_config; /* sentence_bert_config.json, or what else it is called: */
+    const char *sentence_config_name;
     struct blob sentence_settings; /* config_sentence_transformers.json */
     bool built_in;                 /* bytes of the executable: not for unmapping */
     struct arena arena;            /* names and the shard list of an opened directory */

@@ -261,7 +261,7 @@ static bool write_modules(struct quantising *self, const struct model_files *fil
             return false;
     }
     return write_blob(self, "modules.json", files->modules_json) &&
-           write_blob(self, "sentence_bert_config.json", files->sentence_config) &&
+           write_blob(self, files->sentence_config_name, files->sentence_config) &&
            write_blob(self, "config_sentence_transformers.json", files->sentence_settings);
 }
 

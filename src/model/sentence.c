@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "model/family.h"
+#include "model/sentence_settings.h"
 
-enum { MAX_DIMENSIONS = 32768, MAX_TOKENS = 1 << 20 };
+enum { MAX_DIMENSIONS = 32768 };
 
 /* The name; the key of versions before 5.4, in the order in which they concatenate; what else people call
  * it. */
@@ -176,17 +177,27 @@ static bool read_width(yyjson_val *root, const char *key, const char *file, int 
     return true;
 }
 
-/* What a Dense of another kind would say. */
-static bool refuse_variants(yyjson_val *root, const char *file, struct error *err)
+/* Which of a text's values a Dense or Normalize takes, and which it makes: null is the one that it takes. */
+static bool check_names(yyjson_val *root, const char *file, const char *module, struct error *err)
 {
     static const char *const names[] = {"module_input_name", "module_output_name"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         yyjson_val *value = yyjson_obj_get(root, names[i]);
-        if (value && !yyjson_is_null(value) && !yyjson_equals_str(value, "sentence_embedding"))
+        bool same = i == 1 && yyjson_is_null(value);
+        if (value && !same && !yyjson_equals_str(value, "sentence_embedding"))
             return error_set(err, ERR_UNSUPPORTED_MODEL,
-                             "%s: %s is not \"sentence_embedding\", linnet applies Dense to pooled states",
-                             file, names[i]);
+                             "%s: %s is %s%.60s, linnet applies %s to pooled states, \"sentence_embedding\"",
+                             file, names[i], yyjson_is_str(value) ? "" : json_type_words(value),
+                             yyjson_is_str(value) ? yyjson_get_str(value) : "", module);
     }
+    return true;
+}
+
+/* What a Dense of another kind would say. */
+static bool refuse_variants(yyjson_val *root, const char *file, struct error *err)
+{
+    if (!check_names(root, file, "Dense", err))
+        return false;
     return !yyjson_is_true(yyjson_obj_get(root, "use_residual")) ||
            error_set(err, ERR_UNSUPPORTED_MODEL, "%s: use_residual is true, linnet supports Dense without it",
                      file);
@@ -236,6 +247,21 @@ static bool read_dense(const struct module *module, struct arena *arena, struct 
     return open_weights(module, arena, dense, err);
 }
 
+/* --- Normalize */
+
+/* Its file, which versions before 5.4 do not write, says nothing else. */
+static bool read_normalize(const struct module *module, struct arena *arena, struct sentence *out,
+                           struct error *err)
+{
+    char file[300];
+    out->normalises = true;
+    if (!module->config.bytes)
+        return true;
+    snprintf(file, sizeof file, "%s/config.json", module->folder);
+    yyjson_doc *doc = model_json_read(module->config, file, arena, err);
+    return doc && check_names(yyjson_doc_get_root(doc), file, "Normalize", err);
+}
+
 /* --- The modules together */
 
 static bool refuse_module(const struct module *module, int index, const char *wanted, struct error *err)
@@ -265,8 +291,8 @@ static bool read_module(const struct model_files *files, int index, const struct
         return pooled ? read_dense(module, arena, out, err)
                       : refuse_module(module, index, "Dense after Pooling", err);
     case MODULE_NORMALIZE:
-        out->normalises = true;
-        return pooled || refuse_module(module, index, "Normalize after Pooling", err);
+        return pooled ? read_normalize(module, arena, out, err)
+                      : refuse_module(module, index, "Normalize after Pooling", err);
     case MODULE_DROPOUT:
         return true;
     default:
@@ -344,13 +370,14 @@ static bool read_splade(const struct module *module, const struct model_config *
 static bool check_head(const struct model_files *files, struct arena *arena, struct error *err)
 {
     const struct blob json = files->sentence_config;
-    yyjson_doc *doc = json.bytes ? model_json_read(json, "sentence_bert_config.json", arena, err) : NULL;
+    const char *name = json.bytes ? files->sentence_config_name : "sentence_bert_config.json";
+    yyjson_doc *doc = json.bytes ? model_json_read(json, name, arena, err) : NULL;
     if (json.bytes && !doc)
         return false;
     yyjson_val *task = yyjson_obj_get(yyjson_doc_get_root(doc), "transformer_task");
     return yyjson_equals_str(task, "fill-mask") ||
            error_set(err, ERR_UNSUPPORTED_MODEL,
-                     "sentence_bert_config.json: transformer_task is %.60s, SpladePooling wants fill-mask",
+                     "%s: transformer_task is %.60s, SpladePooling wants fill-mask", name,
                      yyjson_is_str(task) ? yyjson_get_str(task) : "missing");
 }
 
@@ -381,68 +408,6 @@ static bool read_sparse(const struct model_files *files, const struct model_conf
     return true;
 }
 
-/* --- The other files */
-
-static bool read_encoding(struct blob json, struct arena *arena, struct sentence *out, struct error *err)
-{
-    if (!json.bytes)
-        return true;
-    yyjson_doc *doc = model_json_read(json, "sentence_bert_config.json", arena, err);
-    yyjson_val *length = yyjson_obj_get(yyjson_doc_get_root(doc), "max_seq_length");
-    char words[JSON_WORDS_SIZE];
-    if (!doc)
-        return false;
-    out->lower_case = yyjson_is_true(yyjson_obj_get(yyjson_doc_get_root(doc), "do_lower_case"));
-    if (!length || yyjson_is_null(length))
-        return true;
-    if (!yyjson_is_uint(length) || yyjson_get_uint(length) == 0)
-        return error_set(err, ERR_BAD_MODEL,
-                         "sentence_bert_config.json: max_seq_length is %s, want a whole number of at least 1",
-                         json_value_words(length, words));
-    out->max_tokens = yyjson_get_uint(length) < MAX_TOKENS ? (int)yyjson_get_uint(length) : MAX_TOKENS;
-    return true;
-}
-
-static bool read_prompts(struct blob json, struct arena *arena, struct sentence *out, struct error *err)
-{
-    size_t index, count;
-    yyjson_val *name, *text;
-    if (!json.bytes)
-        return true;
-    yyjson_doc *doc = model_json_read(json, "config_sentence_transformers.json", arena, err);
-    if (!doc)
-        return false;
-    yyjson_val *most = yyjson_obj_get(yyjson_doc_get_root(doc), "max_active_dims");
-    if (out->is_sparse && most && !yyjson_is_null(most))
-        return error_set(
-            err, ERR_UNSUPPORTED_MODEL,
-            "config_sentence_transformers.json: max_active_dims is set, linnet keeps all numbers "
-            "of a sparse embedding that are not 0");
-    yyjson_val *map = yyjson_obj_get(yyjson_doc_get_root(doc), "prompts");
-    yyjson_val *chosen = yyjson_obj_get(yyjson_doc_get_root(doc), "default_prompt_name");
-    struct prompt *prompts = arena_calloc(arena, yyjson_obj_size(map), sizeof *prompts);
-    if (!prompts)
-        return error_set(err, ERR_NO_MEMORY, "no memory for %zu prompts", yyjson_obj_size(map));
-    yyjson_obj_foreach (map, index, count, name, text) {
-        if (!yyjson_is_str(text))
-            return error_set(err, ERR_BAD_MODEL,
-                             "config_sentence_transformers.json: the prompt \"%.60s\" is %s, want a string",
-                             yyjson_get_str(name), json_type_words(text));
-        prompts[index] = (struct prompt){yyjson_get_str(name), yyjson_get_str(text)};
-        if (yyjson_equals_strn(name, yyjson_get_str(chosen), yyjson_get_len(chosen)))
-            out->default_prompt = prompts[index].text;
-    }
-    out->prompts = prompts;
-    out->prompt_count = (int)yyjson_obj_size(map);
-    if (yyjson_is_str(chosen) && !out->default_prompt)
-        return error_set(
-            err, ERR_BAD_MODEL,
-            "config_sentence_transformers.json: default_prompt_name is \"%.60s\", which is none of "
-            "its prompts",
-            yyjson_get_str(chosen));
-    return true;
-}
-
 bool sentence_read(const struct model_files *files, const struct model_config *config, const char *asked,
                    struct arena *arena, struct sentence *out, struct error *err)
 {
@@ -452,6 +417,6 @@ bool sentence_read(const struct model_files *files, const struct model_config *c
                             : (!asked || parse_pooling(asked, out, err)) &&
                                   read_modules(files, config, arena, out, err) &&
                                   name_pooling(out, arena, err);
-    return pooled && read_encoding(files->sentence_config, arena, out, err) &&
-           read_prompts(files->sentence_settings, arena, out, err);
+    return pooled && sentence_read_encoding(files, arena, out, err) &&
+           sentence_read_settings(files, arena, out, err);
 }

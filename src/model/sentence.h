@@ -5,8 +5,8 @@
  *
  * Source: sentence-transformers 5.4 (sentence_transformer/modules/pooling.py, base/modules/dense.py,
  * normalize.py, transformer.py; sparse_encoder/modules/splade_pooling.py) and the files that its versions
- * since 2 write: modules.json, 1_Pooling/config.json, 1_SpladePooling/config.json, N_Dense,
- * sentence_bert_config.json, config_sentence_transformers.json.
+ * since 2 write: modules.json, 1_Pooling/config.json, 1_SpladePooling/config.json, N_Dense, N_Normalize,
+ * sentence_bert_config.json (and its older names), config_sentence_transformers.json.
  */
 #ifndef LINNET_MODEL_SENTENCE_H
 #define LINNET_MODEL_SENTENCE_H
@@ -59,8 +59,9 @@ struct sentence {
     enum pooling_origin origin;
     struct dense dense[SENTENCE_MAX_DENSE]; /* [dense_count], in order */
     int dense_count;
-    int dimensions;               /* of the embedding; of a sparse one the vocabulary */
-    bool normalises;              /* to length 1 */
+    int dimensions;               /* of what the modules make; of a sparse embedding the vocabulary */
+    int kept;                     /* of these, the first so many are the embedding: truncate_dim */
+    bool normalises;              /* to length 1, all of the dimensions */
     int max_tokens;               /* of one text; 0: not said */
     bool lower_case;              /* of the text, before it is tokenized */
     const struct prompt *prompts; /* [prompt_count] */
@@ -75,6 +76,12 @@ struct sentence {
  * ERR_NO_MEMORY. */
 bool sentence_read(const struct model_files *files, const struct model_config *config, const char *asked,
                    struct arena *arena, struct sentence *out, struct error *err);
+
+/* Whether the embeddings have length 1 as the model's own modules make them. */
+static inline bool sentence_gives_unit_length(const struct sentence *sentence)
+{
+    return sentence->normalises && sentence->kept == sentence->dimensions;
+}
 
 /* Whether `asked` is a pooling that linnet has; ERR_USAGE names those there are. */
 bool pooling_check(const char *asked, struct error *err);

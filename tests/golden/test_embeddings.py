@@ -122,10 +122,13 @@ def test_verify_finds_a_wrong_embedding(tmp_path):
 
 
 def test_a_text_over_the_limit_of_sentence_bert_config_is_cut_and_marked():
-    rows = [json.loads(line) for line in lines("lowered-and-short")]
-    cut = [row.get("truncated", False) for row in rows]
-    assert any(cut) and not all(cut)
-    assert [len(row["ids"]) == 20 for row in golden("lowered-and-short")] == cut
+    for name, most in [("lowered-and-short", 20), ("older-names-and-short", 12)]:
+        rows = [json.loads(line) for line in lines(name)]
+        cut = [row.get("truncated", False) for row in rows]
+        assert any(cut) and not all(cut)
+        assert all(len(row["ids"]) == most for row, is_cut in zip(golden(name), cut) if is_cut)
+        assert all(len(row["ids"]) <= most for row in golden(name))
+        assert info(directory(name))["max_tokens"] == most
 
 
 def info(model, *options):
@@ -141,6 +144,7 @@ def info(model, *options):
     ("concatenated-new", 32, "mean+cls", "files", False),
     ("two-dense", 17, "mean", "files", False),
     ("no-modules", 36, "mean", "assumed", False),
+    ("truncated", 5, "mean", "files", False),
     ("pooling-alone", 16, "cls", "files", False),
 ])  # fmt: skip
 def test_info_says_what_an_embedding_is(name, dimensions, pooling, origin, normalises):
@@ -268,6 +272,51 @@ def test_what_quantize_writes_embeds_as_the_original_within_the_bounds(precision
     assert set(path.relative_to(directory("concatenated")) for path in kept) <= set(written)
 
 
+def copied(name, to):
+    for path in directory(name).rglob("*"):
+        target = to / path.relative_to(directory(name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            target.write_bytes(path.read_bytes())
+    return to
+
+
+def test_quantize_keeps_the_settings_under_their_older_name(tmp_path):
+    done = run("quantize", "--to", "int8", "--output", tmp_path / "out", directory("older-names-and-short"))
+    assert done.returncode == 0, done.stderr.decode()
+    name = "sentence_roberta_config.json"
+    assert (tmp_path / "out" / name).read_bytes() == (directory("older-names-and-short") / name).read_bytes()
+    assert not (tmp_path / "out/sentence_bert_config.json").exists() and info(tmp_path / "out")["max_tokens"] == 12
+
+
+@pytest.mark.parametrize("files, most", [
+    ({"sentence_bert_config.json": {"max_seq_length": 30}}, 30),
+    ({"sentence_bert_config.json": {}}, 12),  # which says nothing: the next name
+    ({"sentence_xlnet_config.json": {"max_seq_length": 30}}, 12),
+    ({"sentence_bert_config.json": {"max_seq_length": 30, "processor_kwargs": {"model_max_length": 8}}}, 8),
+    ({"sentence_bert_config.json": {"processor_kwargs": {"model_max_length": 9}, "tokenizer_args": {"model_max_length": 8}}}, 8),
+    ({"sentence_bert_config.json": {"max_seq_length": 8, "processor_kwargs": {"model_max_length": None}}}, 48),
+    ({"sentence_bert_config.json": {"max_seq_length": 8, "model_args": {"torch_dtype": "bfloat16"}, "config_args": {},
+                                    "model_kwargs": {"attn_implementation": "sdpa"}}}, 8),
+])  # fmt: skip
+def test_settings_of_an_encoder_count_as_in_sentence_transformers(files, most, tmp_path):
+    model = copied("older-names-and-short", tmp_path / "model")
+    for name, content in files.items():
+        (model / name).write_text(json.dumps(content))
+    assert info(model)["max_tokens"] == most
+
+
+def test_what_is_cut_off_an_embedding_is_cut_after_it_was_normalised(tmp_path):
+    model = copied("truncated", tmp_path / "whole")
+    (model / "config_sentence_transformers.json").unlink()
+    whole = [json.loads(line)["embedding"] for line in answers("run", model, golden("truncated"), tmp_path)]
+    assert [json.loads(line)["embedding"] for line in lines("truncated")] == [row[:5] for row in whole]
+    (model / "config_sentence_transformers.json").write_text('{"truncate_dim": 100}')
+    assert info(model)["dimensions"] == 16 and info(model)["normalises"]
+    text = run("info", directory("truncated")).stdout.decode()
+    assert "5 dimensions\n" in text and "the first 5 of 16 dimensions are kept, of a row of length 1" in text
+
+
 # --- damaged and unsupported files ---
 
 
@@ -276,17 +325,12 @@ def spoiled(tmp_path):
     """Copies a model with some of its JSON files changed; -> what `info` says of it."""
 
     def spoil(name, changes):
-        copy = tmp_path / name
-        copy.mkdir()
-        for path in directory(name).rglob("*"):
-            target = copy / path.relative_to(directory(name))
-            target.parent.mkdir(exist_ok=True)
-            if path.is_file():
-                target.write_bytes(path.read_bytes())
+        copy = copied(name, tmp_path / name)
         for file, change in changes.items():
             if change is None:
                 (copy / file).unlink()
                 continue
+            (copy / file).parent.mkdir(exist_ok=True)
             value = json.loads((copy / file).read_text()) if (copy / file).exists() else {}
             value = change(value) or value
             (copy / file).write_text(value if isinstance(value, str) else json.dumps(value))
@@ -323,7 +367,21 @@ def module(index, **values):
     ({"2_Dense/config.json": lambda dense: dense.update(use_residual=True)}, "use_residual is true"),
     ({"2_Dense/config.json": lambda dense: dense.update(module_input_name="token_embeddings")}, "module_input_name"),
     ({"2_Dense/model.safetensors": None}, "2_Dense/model.safetensors is missing"),
+    ({"3_Normalize/config.json": lambda _: {"module_input_name": "token_embeddings"}}, "module_input_name is token_embeddings"),
+    ({"3_Normalize/config.json": lambda _: {"module_input_name": None}}, "module_input_name is null"),
+    ({"3_Normalize/config.json": lambda _: {"module_output_name": 1}}, "module_output_name is a number, linnet applies Normalize"),
+    ({"3_Normalize/config.json": lambda _: "{"}, "3_Normalize/config.json"),
     ({"sentence_bert_config.json": lambda _: {"max_seq_length": 0}}, "max_seq_length is 0"),
+    ({"sentence_albert_config.json": lambda _: {"max_seq_length": 0}}, "sentence_albert_config.json: max_seq_length is 0"),
+    ({"sentence_bert_config.json": lambda _: {"processor_kwargs": {"model_max_length": 2.5}}}, "model_max_length is 2.5"),
+    ({"sentence_bert_config.json": lambda _: {"processor_kwargs": {"do_lower_case": False}}}, "processor_kwargs has do_lower_case"),
+    ({"sentence_bert_config.json": lambda _: {"config_kwargs": {"hidden_act": "relu"}}}, "config_kwargs has hidden_act"),
+    ({"sentence_bert_config.json": lambda _: {"model_args": {"model_max_length": 8}}}, "model_args has model_max_length"),
+    ({"sentence_bert_config.json": lambda _: {"processing_kwargs": {"text": {"max_length": 8}}}}, "processing_kwargs has text"),
+    ({"sentence_bert_config.json": lambda _: {"model_kwargs": 7}}, "model_kwargs is a number, want an object"),
+    ({"sentence_bert_config.json": lambda _: {"tokenizer_name_or_path": "other/one"}}, "tokenizer_name_or_path is set"),
+    ({"config_sentence_transformers.json": lambda _: {"truncate_dim": 0}}, "truncate_dim is 0, want a whole number"),
+    ({"config_sentence_transformers.json": lambda _: {"truncate_dim": "5"}}, "truncate_dim is a string"),
     ({"config_sentence_transformers.json": lambda _: {"prompts": {"query": 1}}}, 'the prompt "query" is'),
     ({"config_sentence_transformers.json": lambda _: {"default_prompt_name": "nobody"}}, "nobody"),
 ])  # fmt: skip

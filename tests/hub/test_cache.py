@@ -161,9 +161,11 @@ def test_only_the_files_that_are_needed_come(machine, hub):
     hub.add("org/plain", files)
     assert files_of(machine.pull("org/plain")) == NEEDED | {"special_tokens_map.json", "1_Pooling/config.json"}
     modules = b'[{"path": "", "type": ""}, {"path": "1_Pooling", "type": ""}, {"path": "../other", "type": ""}]'
-    hub.add("org/sentence", {**files, "2_Unused/config.json": b"{}", "modules.json": modules, "sentence_bert_config.json": b"{}"})
+    hub.add("org/sentence", {**files, "2_Unused/config.json": b"{}", "modules.json": modules, "sentence_bert_config.json": b"{}",
+                             "sentence_xlm-roberta_config.json": b"{}", "sentence_other_config.json": b"{}"})
     assert files_of(machine.pull("org/sentence")) == NEEDED | {
-        "special_tokens_map.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"}
+        "special_tokens_map.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+        "sentence_xlm-roberta_config.json"}
     pooling = machine.repo("org/sentence") / "snapshots" / hub.repos["org/sentence"].refs["main"] / "1_Pooling/config.json"
     assert os.readlink(pooling).startswith("../../../blobs/")
 

@@ -187,6 +187,23 @@ def test_a_prompt_is_put_before_each_text(serve, embedder):
     assert answer.status == 422 and "passage" in answer.json["error"]
 
 
+def test_an_embedding_that_the_model_s_files_truncate_is_as_short_in_every_dialect(serve):
+    """And of length 1 where the dialect says so; the Open Inference Protocol gives what encode() gives."""
+    server = serve(MODELS.parent / "embeddings/truncated")
+    info = server.get("/info").json["linnet"]
+    assert info["dimensions"] == 5 and info["normalises"] is False
+    (row,) = server.post("/embed", {"inputs": "the food"}).json
+    assert len(row) == 5 and sum(x * x for x in row) == pytest.approx(1, abs=1e-5)
+    assert server.post("/v1/embeddings", {"input": "the food"}).json["data"][0]["embedding"] == pytest.approx(row, abs=1e-6)
+    answer = server.post("/v1/embeddings", {"input": "the food", "dimensions": 6})
+    assert answer.status == 400 and "dimensions" in answer.json["error"]["message"] and "have 5" in answer.json["error"]["message"]
+    (short,) = server.post("/embed", {"inputs": "the food", "dimensions": 3}).json
+    length = sum(x * x for x in row[:3]) ** 0.5
+    assert short == pytest.approx([x / length for x in row[:3]], abs=1e-5)
+    (bare,) = server.post("/embed", {"inputs": "the food", "normalize": False}).json
+    assert len(bare) == 5 and bare[0] / bare[1] == pytest.approx(row[0] / row[1], rel=1e-3)
+
+
 @pytest.mark.parametrize("path, body, status, words", [
     ("/embed", {"inputs": "a", "normalise": True}, 422, 'did you mean "normalize"'),
     ("/embed", {}, 422, '"inputs" is missing'),
