@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 import resource
@@ -91,7 +92,7 @@ def answers(command, model, rows, directory, *options):
 
 def assert_close(got_rows, rows):
     """Answers are those of `transformers`: logits within max(2e-5, 1e-5 |logit|), the same label, scores within 1e-5."""
-    for got, want in zip(got_rows, rows):
+    for got, want in zip(got_rows, rows, strict=True):
         text = want["text"][:80]
         assert len(got["logits"]) == len(want["logits"]), text
         for got_logit, want_logit in zip(got["logits"], want["logits"]):
@@ -101,11 +102,35 @@ def assert_close(got_rows, rows):
         assert abs(got["score"] - want["score"]) <= 1e-5, (text, got["score"], want["score"])
 
 
+def best(logits):
+    return logits.index(max(logits))
+
+
+SCORES = {  # of the best label
+    "softmax": lambda logits: 1 / sum(math.exp(logit - max(logits)) for logit in logits),
+    "sigmoid": lambda logits: 1 / (1 + math.exp(-max(logits))),
+    "none": max,
+}
+
+
+def score_function(rows):
+    """The one that gives each row's score of its logits."""
+    found = [score for score in SCORES.values() if all(abs(score(row["logits"]) - row["score"]) <= 1e-5 for row in rows)]
+    assert found, rows[0]
+    return found[0]
+
+
 def assert_near(got_rows, rows, precision):
-    """Logits of a tiny model in int8 or bf16 are near those of `transformers` in fp32."""
-    for got, want in zip(got_rows, rows):
+    """Logits of a tiny model in int8 or bf16 are near those of `transformers` in fp32, and label and score are those of the logits."""
+    score, labels = score_function(rows), {best(row["logits"]): row["label"] for row in rows}
+    for got, want in zip(got_rows, rows, strict=True):
+        text = want["text"][:80]
+        assert len(got["logits"]) == len(want["logits"]), text
         for got_logit, want_logit in zip(got["logits"], want["logits"]):
-            assert abs(got_logit - want_logit) <= MOST_LOGIT_DELTA[precision], (want["text"][:80], got, want["logits"])
+            assert abs(got_logit - want_logit) <= MOST_LOGIT_DELTA[precision], (text, got, want["logits"])
+        assert abs(got["score"] - score(got["logits"])) <= 1e-5, (text, got)
+        first = best(got["logits"])  # a label that no golden row has first is known only by what it is not
+        assert got["label"] == labels[first] if first in labels else got["label"] not in labels.values(), (text, got, labels)
 
 
 class Server:

@@ -42,6 +42,20 @@ def test_what_the_page_about_families_quotes_stands_in_the_sources():
         assert any(code in (ROOT / name).read_text() for name in sources[language]), code
 
 
+def test_the_page_about_python_names_every_field_of_load_and_ready():
+    import ast
+
+    page = (ROOT / "docs/ffi.md").read_text()
+    told = {name: set(re.search(rf"\| \d {name} \|.*?\{{([a-z_, ]+)\}}", page)[1].split(", ")) for name in ("LOAD", "READY")}
+    written = re.search(r"static bool write_load\(.*?\n}\n", (ROOT / "src/engine/python.c").read_text(), re.S)[0]
+    assert told["LOAD"] == {a or b for a, b in re.findall(r'json_put_field\(&out, "(\w+)"|\\"(\w+)\\":', written)}
+    worker = ast.parse((ROOT / "python/linnet_worker.py").read_text())
+    described = [node.value for function in ast.walk(worker) if isinstance(function, ast.FunctionDef) and function.name == "describe"
+                 for node in ast.walk(function) if isinstance(node, ast.Return)]
+    assert len(described) == 2
+    assert told["READY"] == {key.value for answer in described for key in answer.keys}
+
+
 def test_libuv_and_llhttp_are_known_in_http_only_and_in_no_public_header():
     users = {name for name in tracked("src/*.c", "src/*.h", "include/*.h") if {"uv.h", "llhttp.h"} & set(includes(name))}
     assert users and all(name.startswith("src/http/") for name in users) and "src/http/http.h" not in users
@@ -92,9 +106,10 @@ def test_the_example_of_embeddings_gives_the_cosines_of_the_golden_ones(tmp_path
     done = subprocess.run([program, model, *(row["text"] for row in rows)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     first = rows[0]["embedding"]
-    for line, row in zip(done.stdout.splitlines(), rows[1:]):
-        want = sum(map(math.prod, zip(first, row["embedding"])))  # of length 1 each
-        assert abs(float(line.split()[0]) - want) < 2e-6
+    for line, row in zip(done.stdout.splitlines(), rows[1:], strict=True):
+        want = sum(map(math.prod, zip(first, row["embedding"], strict=True)))  # of length 1 each
+        cosine, text = line.split(" ", 1)
+        assert abs(float(cosine) - want) < 2e-6 and text == row["text"]
     refused = subprocess.run([program, ROOT / "models/sst2-minilm", "a", "b"], capture_output=True, text=True)
     assert refused.returncode == 1 and refused.stderr.startswith("unsupported_model: the model is for text-classification")
 
