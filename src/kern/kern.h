@@ -150,7 +150,8 @@ struct kernels {
     void (*layer_norm)(float *y, const float *x, size_t stride, int rows, int n, const float *gamma,
                        const float *beta, float eps);
 
-    /* x[0..n) = softmax(x), max-subtracted; exponentials below 2^-126 count as 0. */
+    /* x[0..n) = softmax(x), max-subtracted. Exponentials below 2^-126.5, of what is more than about 87.68
+     * below the largest, may count as 0. */
     void (*softmax)(float *x, int n);
 
     /* y[0..n) = x[0..n) widened exactly to float32; integers as they are. */

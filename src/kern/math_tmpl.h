@@ -60,7 +60,8 @@ ALWAYS_INLINE vec vec_expm1_reduced(vec x, vec *power)
     return vec_fma(vec_mul(r, r), vec_polynomial(r, coefficients, 5), r);
 }
 
-/* For x <= 0, and NaN. What is below 2^-126 becomes 0. */
+/* For x <= 0, and NaN. What is below 2^-126.5 (x below about -87.68) becomes 0; between that and 2^-126 it is
+ * subnormal. */
 ALWAYS_INLINE vec vec_exp(vec x)
 {
     vec power, reduced = vec_expm1_reduced(vec_max(vec_set1(-88.0f), x), &power);
