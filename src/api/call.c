@@ -408,9 +408,9 @@ static bool prepare_items(struct call *call, struct error *err)
         struct item *item = &call->job.items[i];
         if (call->sparse_room)
             options.sparse_room = call->sparse_room + i % part_size(call) * columns;
-        bool prepared = answer_item ? answer_item(call, i, err)
-                                    : engine_prepare(call->engine, &call->inputs[i], &options, &call->arena,
-                                                     item, err);
+        bool prepared =
+            answer_item ? answer_item(call, i, err)
+                        : engine_prepare(call->engine, &call->inputs[i], &options, &call->arena, item, err);
         if (!prepared) {
             const size_t per_text = call->items_per_text ? call->items_per_text : 1;
             call_blame_limit(call, i, err);

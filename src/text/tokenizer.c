@@ -219,9 +219,8 @@ static bool encode(const struct tokenizer *tokenizer, const char *text, size_t t
 {
     struct work work;
     size_t first_length = 0;
-    bool fits =
-        start_work(&work, tokenizer, text_length, pair ? pair_length : 0, options->places, scratch) &&
-        encode_text(&work, text, text_length);
+    bool fits = start_work(&work, tokenizer, text_length, pair ? pair_length : 0, options->places, scratch) &&
+                encode_text(&work, text, text_length);
     if (fits) {
         first_length = work.ids.count;
         fits = !pair || encode_text(&work, pair, pair_length);
@@ -243,7 +242,8 @@ bool tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_
 {
     struct arena scratch;
     arena_init(&scratch, 0, arena->limit);
-    bool encoded = encode(tokenizer, text, text_length, pair, pair_length, options, &scratch, arena, out, err);
+    bool encoded =
+        encode(tokenizer, text, text_length, pair, pair_length, options, &scratch, arena, out, err);
     arena->refused |= scratch.refused;
     arena_free(&scratch);
     return encoded;
