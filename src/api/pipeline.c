@@ -16,22 +16,15 @@ static const char *const joining_parameters[] = {"is_split_into_words", "offset_
 static bool add_parameter(struct call *call, const char *parameter)
 {
     struct prepare_options *prepare = &call->prepare;
-    size_t length = strlen(parameter);
-    /* The text of an object, whose last byte is its closing brace. */
-    size_t kept = prepare->parameters ? prepare->parameters_length - 1 : 0;
-    char *text = arena_alloc(&call->arena, kept + length + sizeof "{,}");
+    const char *before = prepare->parameters ? prepare->parameters : "{}";
+    size_t kept = strlen(before) - strlen("}"), size = kept + strlen(parameter) + sizeof ",}";
+    char *text = arena_alloc(&call->arena, size);
     if (!text)
         return false;
-    if (kept > 0)
-        memcpy(text, prepare->parameters, kept);
-    else
-        text[kept++] = '{';
-    if (kept > 1)
-        text[kept++] = ',';
-    memcpy(text + kept, parameter, length);
-    memcpy(text + kept + length, "}", sizeof "}");
+    int length =
+        snprintf(text, size, "%.*s%s%s}", (int)kept, before, kept > strlen("{") ? "," : "", parameter);
     prepare->parameters = text;
-    prepare->parameters_length = kept + length + 1;
+    prepare->parameters_length = (size_t)length;
     return true;
 }
 
