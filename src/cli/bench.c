@@ -341,16 +341,14 @@ static int bench_main(int argc, char **argv)
     };
     const struct usage usage = {
         .line = "linnet bench [options] [MODEL]",
-        .text =
-            "Measures MODEL, a directory or a Hub name (or the embedded model), on this machine: the\n"
-            "time of one text, the rate of batches and of texts of mixed lengths (5 to 120 words), where "
-            "the\n"
-            "time goes (products, attention, the rest), what share of the machine's peak products and\n"
-            "attention reach, and the --batch-tokens to pin for serve. --precision may be a list, as\n"
-            "fp32,int8. Batches run as in the server, without HTTP and tokenizer; all figures are medians.\n"
-            "The times of the mixed set are those of its 32 texts together, in as many batches as they "
-            "take.\n"
-            "A case of which a few repeats would take more than a quarter of the time left is left out.",
+        .text = "Measures MODEL, a directory or a Hub name (or the embedded model), on this machine:\n"
+                "the time of one text, the rate of batches and of texts of mixed lengths (5 to 120\n"
+                "words), where the time goes (products, attention, the rest), what share of the\n"
+                "machine's peak products and attention reach, and the --batch-tokens to pin for serve.\n"
+                "--precision may be a list, as fp32,int8. Batches run as in the server, without HTTP\n"
+                "and tokenizer; all figures are medians. The times of the mixed set are those of its 32\n"
+                "texts together, in as many batches as they take. A case of which a few repeats would\n"
+                "take more than a quarter of the time left is left out.",
         .examples = "  linnet bench\n"
                     "  linnet bench --tokens 15 --batch 1,32 --seconds 10 ./my-model\n"
                     "  linnet bench --json --threads 2 ./my-model > bench.json",

@@ -14,13 +14,10 @@ static int pull_main(int argc, char **argv)
     };
     const struct usage usage = {
         .line = "linnet pull [options] NAME[@REVISION]",
-        .text =
-            "Downloads the files that linnet needs of a model at the Hugging Face Hub into the cache that\n"
-            "huggingface_hub uses too, and prints the directory. What is there already is not downloaded "
-            "again, "
-            "a broken\n"
-            "download is gone on with. Environment: HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, "
-            "HF_ENDPOINT.",
+        .text = "Downloads the files that linnet needs of a model at the Hugging Face Hub into the\n"
+                "cache that huggingface_hub uses too, and prints the directory. What is there already\n"
+                "is not downloaded again, a broken download is gone on with. Environment: HF_TOKEN,\n"
+                "HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_ENDPOINT.",
         .examples = "  linnet pull distilbert/distilbert-base-uncased-finetuned-sst-2-english\n"
                     "  linnet info \"$(linnet pull owner/name@v1.0)\"",
         .rows = rows,

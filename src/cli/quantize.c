@@ -387,21 +387,14 @@ static int quantize_main(int argc, char **argv)
     };
     const struct usage usage = {
         .line = "linnet quantize [options] --output DIR [MODEL]",
-        .text =
-            "Writes MODEL, a directory in Hugging Face form or a Hub name (or the embedded model), to a new "
-            "directory DIR "
-            "in another\n"
-            "precision: smaller on disk, and served in that precision without --precision. The form is\n"
-            "docs/format.md. With --texts it computes these texts with both, prints how far apart they are, "
-            "stores\n"
-            "that as DIR/parity.json, and writes nothing where the bounds are not kept: int8, scores 0.16, "
-            "other\n"
-            "labels in 5 of 872 texts, tokens or masks; bf16, scores 0.02, no other label; embeddings, a "
-            "cosine "
-            "of 0.98\n"
-            "(int8) or 0.999 (bf16). Of a fill-mask model each text needs a mask; of one for zero-shot "
-            "classification give\n"
-            "pairs of texts and hypotheses (--input jsonl).",
+        .text = "Writes MODEL, a directory in Hugging Face form or a Hub name (or the embedded model),\n"
+                "to a new directory DIR in another precision: smaller on disk, and served in that\n"
+                "precision without --precision. The form is docs/format.md. With --texts it computes\n"
+                "these texts with both, prints how far apart they are, stores that as DIR/parity.json,\n"
+                "and writes nothing where the bounds are not kept: int8, scores 0.16, other labels in 5\n"
+                "of 872 texts, tokens or masks; bf16, scores 0.02, no other label; embeddings, a cosine\n"
+                "of 0.98 (int8) or 0.999 (bf16). Of a fill-mask model each text needs a mask; of one\n"
+                "for zero-shot classification give pairs of texts and hypotheses (--input jsonl).",
         .examples = "  linnet quantize --output ./my-model-int8 ./my-model\n"
                     "  linnet quantize --to int8 --texts sentences.txt --output ./my-model-int8 ./my-model",
         .rows = rows,

@@ -332,20 +332,14 @@ static int run_main(int argc, char **argv)
     const struct usage usage = {
         .line = "linnet run [options] [MODEL] [FILE]",
         .text =
-            "Classifies or embeds each line of FILE (or of standard input) and writes a JSON value a line, "
-            "in order:\n"
-            "{\"label\": ..., \"score\": ...}, {\"embedding\": [...]} of a model that makes embeddings "
-            "({\"sparse_embedding\":\n"
-            "[{\"index\": ..., \"value\": ...}, ...]} of sparse ones), or what transformers' pipeline "
-            "returns "
-            "of a model for\n"
-            "another task.\n"
-            "Texts over the model's limit are cut, marked \"truncated\": "
-            "true and counted\n"
-            "on stderr. A line that cannot be read is reported on stderr with its number; the rest goes on.\n"
-            "MODEL is a directory in Hugging Face form, or a name at the Hub (owner/name, @revision); "
-            "without it the\n"
-            "embedded sentiment model is used.",
+            "Classifies or embeds each line of FILE (or of standard input) and writes a JSON value\n"
+            "a line, in order: {\"label\": ..., \"score\": ...}, {\"embedding\": [...]} of a model that\n"
+            "makes embeddings ({\"sparse_embedding\": [{\"index\": ..., \"value\": ...}, ...]} of sparse\n"
+            "ones), or what transformers' pipeline returns of a model for another task. Texts over\n"
+            "the model's limit are cut, marked \"truncated\": true and counted on stderr. A line that\n"
+            "cannot be read is reported on stderr with its number; the rest goes on. MODEL is a\n"
+            "directory in Hugging Face form, or a name at the Hub (owner/name, @revision); without\n"
+            "it the embedded sentiment model is used.",
         .examples = "  echo 'I love you.' | linnet run\n"
                     "  linnet run ./my-model reviews.txt > labels.jsonl\n"
                     "  linnet run --input jsonl --logits --top-k 3 ./my-model pairs.jsonl",

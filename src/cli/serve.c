@@ -448,13 +448,11 @@ static const struct option_row rows[] = {
 
 static const struct usage usage = {
     .line = "linnet serve [options] [MODEL | NAME=MODEL ...]",
-    .text =
-        "Serves MODEL, a directory or a Hub name (or the embedded sentiment model), over HTTP:\n"
-        "the paths of Hugging Face, text-embeddings-inference, OpenAI, Cohere, Jina and the Open Inference "
-        "Protocol,\n"
-        "GET /info /health /live /metrics; GET /docs lists all.\n"
-        "Several models, each NAME=MODEL, share threads and time; a request names its model by the path\n"
-        "(/models/NAME/embed) or a \"model\" field, else gets the first that the path is for.",
+    .text = "Serves MODEL, a directory or a Hub name (or the embedded sentiment model), over HTTP:\n"
+            "the paths of Hugging Face, text-embeddings-inference, OpenAI, Cohere, Jina and the\n"
+            "Open Inference Protocol, GET /info /health /live /metrics; GET /docs lists all. Several\n"
+            "models, each NAME=MODEL, share threads and time; a request names its model by the path\n"
+            "(/models/NAME/embed) or a \"model\" field, else gets the first that the path is for.",
     .examples = "  linnet serve\n"
                 "  linnet serve --engine python --task token-classification ./my-model\n"
                 "  linnet serve ./my-model --host 0.0.0.0 --port 80\n"

@@ -125,9 +125,9 @@ static int tokenize_main(int argc, char **argv)
     };
     const struct usage usage = {
         .line = "linnet tokenize [options] [MODEL] [FILE]",
-        .text = "Writes the tokens of each line of FILE (or of standard input) as a JSON object a line, in "
-                "order:\n"
-                "{\"ids\": [...], \"tokens\": [...]}, special tokens included, for pairs also \"type_ids\".",
+        .text = "Writes the tokens of each line of FILE (or of standard input) as a JSON object a line,\n"
+                "in order: {\"ids\": [...], \"tokens\": [...]}, special tokens included, for pairs also\n"
+                "\"type_ids\".",
         .examples = "  echo 'I love you.' | linnet tokenize\n"
                     "  linnet tokenize --input jsonl ./my-model texts.jsonl",
         .rows = rows,

@@ -315,20 +315,15 @@ static int verify_main(int argc, char **argv)
     };
     const struct usage usage = {
         .line = "linnet verify [options] --golden FILE [MODEL]",
-        .text =
-            "Computes the texts of FILE with MODEL, a directory or a Hub name (or the embedded model), and "
-            "says how\n"
-            "far logits, scores, labels, embeddings and token ids are from those in FILE, with the text that "
-            "each worst\n"
-            "figure comes from. Exit code 1 where they are not within the bounds of the precision: fp32, "
-            "logits\n"
-            "max(2e-5, 1e-5 of the logit), scores 1e-5, no other label, no other token id; bf16, scores "
-            "0.02, no other\n"
-            "label; int8, scores 0.16, other labels in 5 of 872 texts. Of token classification and fill-mask "
-            "the same, of\n"
-            "those tokens and masks that are clear (docs/format.md). Embeddings: fp32, elements 1e-5, cosine "
-            "0.999999; bf16,\n"
-            "cosine 0.999; int8, cosine 0.98.",
+        .text = "Computes the texts of FILE with MODEL, a directory or a Hub name (or the embedded\n"
+                "model), and says how far logits, scores, labels, embeddings and token ids are from\n"
+                "those in FILE, with the text that each worst figure comes from. Exit code 1 where they\n"
+                "are not within the bounds of the precision: fp32, logits max(2e-5, 1e-5 of the logit),\n"
+                "scores 1e-5, no other label, no other token id; bf16, scores 0.02, no other label;\n"
+                "int8, scores 0.16, other labels in 5 of 872 texts. Of token classification and\n"
+                "fill-mask the same, of those tokens and masks that are clear (docs/format.md).\n"
+                "Embeddings: fp32, elements 1e-5, cosine 0.999999; bf16, cosine 0.999; int8, cosine\n"
+                "0.98.",
         .examples = "  linnet verify --golden tests/golden/sst2-minilm.jsonl\n"
                     "  linnet verify --precision fp32 --isa avx2 --golden golden.jsonl ./my-model",
         .rows = rows,
