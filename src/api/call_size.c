@@ -16,9 +16,9 @@ enum {
     BYTES_A_ZERO = 2, /* of a sparse embedding that is written whole */
     BYTES_A_PREDICTION = 64,
 
-    /* What one text of the largest body takes in an arena, whose chunks are not quite full: itself, 60 bytes
-     * a byte where it is one word of a BPE model, 100 with places, 17 for ids, type ids and places that last.
-     * It was found to need 200. */
+    /* The limit of a call's arena, and of what tokenizing takes beside it for a while (tokenizer.h): there
+     * one text of the largest body needs 60 bytes a byte where it is one word of a BPE model, 100 more with
+     * places, and chunks are not quite full. Itself, ids, type ids and places that last are 18. */
     ARENA_BYTES_A_BODY_BYTE = 256,
     ARENA_BASE_BYTES = 1 << 20,
     /* A row in the arena is 4 bytes a number. */
